@@ -1,0 +1,1 @@
+"""Self-balancing clusters: web servers that share one virtual IP, each of them able to direct."""
