@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
 
-class SelfbalanceError(Exception):
+if TYPE_CHECKING:
+    _Base = Exception
+else:
+    # Inside a pyinfra run our errors are pyinfra's own kind: its command line says those in one
+    # line, and everything else with a stack trace (pyinfra_cli/util.py, exec_file). Outside of a
+    # run pyinfra is not imported for it. See docs/decisions/0003-errors-in-one-line.md.
+    _Base = getattr(sys.modules.get("pyinfra.api.exceptions"), "PyinfraError", Exception)
+
+
+class SelfbalanceError(_Base):
     """Said to the operator in one line, without a stack trace."""
 
 
@@ -12,6 +23,11 @@ class DescriptionError(SelfbalanceError):
 
     The message names the file, the key, what is wrong and what would be right.
     """
+
+    if not TYPE_CHECKING:
+        # pyinfra_cli prefixes its line with the innermost frame, which is ours and tells the
+        # operator nothing: the message itself names the operator's own file.
+        __traceback__ = property(lambda _self: None, lambda _self, _traceback: None)
 
 
 class PluginError(SelfbalanceError):

@@ -1,0 +1,111 @@
+"""From a description to what each node must have. Same input, same output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from selfbalance.desired import places, rendering
+from selfbalance.desired.node import DesiredNode, DesiredService, File
+from selfbalance.model import Cluster, Node, Secret
+from selfbalance.model.words import IPAddress
+from selfbalance.plugins import Plugins
+
+
+def desire(
+    cluster: Cluster, plugins: Plugins, secrets: Mapping[Secret, str]
+) -> dict[str, DesiredNode]:
+    """Return what each node must have, by node name. `secrets` holds every secret's value."""
+    return {node.name: _desire_node(cluster, node, plugins, secrets) for node in cluster.nodes}
+
+
+def _desire_node(
+    cluster: Cluster, node: Node, plugins: Plugins, secrets: Mapping[Secret, str]
+) -> DesiredNode:
+    forwarding = plugins.forwarding_methods[cluster.forwarding]
+    standby = plugins.standby_modes[cluster.standby]
+    services = desired_services(cluster, plugins)
+    vips = tuple(vip.address for vip in cluster.vips)
+    modules = _modules(cluster, plugins)
+    sysctls = _sysctls(cluster, plugins)
+    password = secrets[cluster.vrrp.password] if cluster.vrrp.password else None
+    conf = rendering.keepalived_conf(cluster, node, forwarding, standby, services, password)
+    return DesiredNode(
+        name=node.name,
+        interface=cluster.interface_of(node),
+        priority=cluster.priority_of(node),
+        packages=tuple(p for _, c in plugins.components.items() for p in c.packages),
+        modules=modules,
+        sysctls=sysctls,
+        files=(
+            File(places.MODULES, _lines(modules), 0o644),
+            File(places.SYSCTLS, _lines(f"{k} = {v}" for k, v in sysctls.items()), 0o644),
+            File(
+                places.VIP_UNIT,
+                rendering.vip_unit(cluster, vips, forwarding.vip_interface),
+                0o644,
+            ),
+            File(places.DROP_IN, rendering.drop_in(cluster, node, vips), 0o644),
+            File(places.GUARD, rendering.guard(), 0o700),
+        ),
+        config=File(places.CONFIG, conf, 0o600, secret=password is not None),
+        units=(
+            "selfbalance-vip.service",
+            *(u for _, c in plugins.components.items() for u in c.units),
+        ),
+        vips=vips,
+        vip_interface=forwarding.vip_interface,
+        sync_daemon=standby.sync_daemon,
+        services=services,
+        peers={peer.name: _peer_address(cluster, peer) for peer in cluster.peers_of(node)},
+    )
+
+
+def _peer_address(cluster: Cluster, peer: Node) -> IPAddress:
+    return peer.address_of(cluster.instances[0].family) or peer.address
+
+
+def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService, ...]:
+    """Return the IPVS table that every node must have, services in the order of the description."""
+    return tuple(
+        DesiredService(
+            vip=vip.address,
+            port=service.port,
+            protocol=service.protocol,
+            scheduler=scheduler.kernel,
+            flags=(
+                scheduler.default_flags
+                if service.scheduler_flags is None
+                else service.scheduler_flags
+            ),
+            weights={
+                address: scheduler.weigh(node)
+                for node in cluster.nodes
+                for address in [node.address_of(vip.address.version)]
+                if address is not None
+            },
+        )
+        for vip in cluster.vips
+        for service in cluster.services
+        for scheduler in [plugins.schedulers[service.scheduler]]
+    )
+
+
+def _modules(cluster: Cluster, plugins: Plugins) -> tuple[str, ...]:
+    schedulers = (plugins.schedulers[service.scheduler].module for service in cluster.services)
+    return tuple(dict.fromkeys(("ip_vs", *schedulers)))
+
+
+def _sysctls(cluster: Cluster, plugins: Plugins) -> dict[str, str]:
+    """Merge the sysctls of forwarding method, standby mode and schedulers, sorted by name."""
+    sources = (
+        plugins.forwarding_methods[cluster.forwarding].sysctls,
+        plugins.standby_modes[cluster.standby].sysctls,
+        *(plugins.schedulers[service.scheduler].sysctls for service in cluster.services),
+    )
+    merged = {name: value for source in sources for name, value in source.items()}
+    return dict(sorted(merged.items()))
+
+
+def _lines(lines: Iterable[str]) -> str:
+    head = "# Written by selfbalance: change the description, not this file.\n"
+    return head + "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,11 @@
+"""Where things lie on a node. All of it root's, none of it in /tmp."""
+
+CONFIG = "/etc/keepalived/keepalived.conf"
+STAGED_CONFIG = "/etc/keepalived/keepalived.conf.staged"
+MODULES = "/etc/modules-load.d/selfbalance.conf"
+SYSCTLS = "/etc/sysctl.d/60-selfbalance.conf"
+VIP_UNIT = "/etc/systemd/system/selfbalance-vip.service"
+DROP_IN = "/etc/systemd/system/keepalived.service.d/selfbalance.conf"
+GUARD = "/usr/local/lib/selfbalance/keepalived-guard"
+DEMOTION = "/var/lib/selfbalance/demotion"
+DUMPS = "/run/selfbalance"

@@ -1,0 +1,138 @@
+"""The texts of a node's files. Templates say how they look, this module what they may use."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from selfbalance.desired import places
+from selfbalance.desired.node import DesiredService
+from selfbalance.model import Cluster, Node, VrrpInstance
+from selfbalance.model.detection import SLOW_ADVERTS_S
+from selfbalance.model.standing import FRESH, LEAVING, SERVING
+from selfbalance.model.words import IPAddress
+from selfbalance.plugins import ForwardingMethod, StandbyMode
+
+HANDOVER_MARGIN_S = 3
+"""How much longer than its due time a hand-over is waited for, in seconds."""
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("selfbalance.desired"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - no HTML; the model admits no character that means anything
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Render one of this room's templates. A name that is missing is an error, never an empty."""
+    return _templates().get_template(template).render(**values)
+
+
+def keepalived_conf(
+    cluster: Cluster,
+    node: Node,
+    forwarding: ForwardingMethod,
+    standby: StandbyMode,
+    services: tuple[DesiredService, ...],
+    password: str | None,
+) -> str:
+    """Render a node's keepalived.conf (keepalived.conf(5))."""
+    family = cluster.instances[0].family
+    return render(
+        "keepalived.conf.j2",
+        node=node,
+        vrrp=cluster.vrrp,
+        timers=cluster.timers,
+        interface=cluster.interface_of(node),
+        priority=cluster.priority_of(node),
+        advert_interval=_advert_interval_s(cluster),
+        standby=standby,
+        node_address=node.address_of(family),
+        peers=[
+            {"name": peer.name, "address": peer.address_of(family)}
+            for peer in cluster.peers_of(node)
+        ],
+        instances=[_instance(cluster, node, instance) for instance in cluster.instances],
+        virtual_servers=[_virtual_server(cluster, service) for service in services],
+        lvs_method=forwarding.lvs_method,
+        password=password,
+        guard=places.GUARD,
+        demotion_file=places.DEMOTION,
+    )
+
+
+def _advert_interval_s(cluster: Cluster) -> float:
+    return SLOW_ADVERTS_S if cluster.vrrp.version == 2 else cluster.timers.advert_interval_s
+
+
+def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
+    """Describe an instance to the template. VIPs of the other family ride along, excluded.
+
+    An advert lists addresses of one family only (RFC 5798, section 5.2.9); see
+    docs/decisions/0005-one-instance-for-both-families.md.
+    """
+    family = instance.family
+    return {
+        "name": instance.name,
+        "vrid": instance.vrid,
+        "source": node.address_of(family),
+        "peers": [peer.address_of(family) for peer in cluster.peers_of(node)],
+        "own": [vip for vip in instance.vips if vip.version == family],
+        "excluded": [vip for vip in instance.vips if vip.version != family],
+    }
+
+
+def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, object]:
+    described = next(s for s in cluster.services if s.port == service.port)
+    return {
+        "vip": service.vip,
+        "port": service.port,
+        "protocol": service.protocol.upper(),
+        "scheduler": service.scheduler,
+        "flags": service.flags,
+        "check": described.check,
+        "realservers": [
+            {"name": node.name, "address": address, "weight": service.weights[address]}
+            for node in cluster.nodes
+            for address in [node.address_of(service.vip.version)]
+            if address is not None
+        ],
+    }
+
+
+def guard() -> str:
+    """Render the script that stands around keepalived's start, stop and change of role."""
+    return render(
+        "keepalived-guard.sh.j2",
+        demotion_file=places.DEMOTION,
+        fresh=FRESH,
+        serving=SERVING,
+        leaving=LEAVING,
+    )
+
+
+def drop_in(cluster: Cluster, node: Node, vips: tuple[IPAddress, ...]) -> str:
+    """Render the drop-in of keepalived's unit (systemd.service(5))."""
+    due_s = 4 * _advert_interval_s(cluster)
+    return render(
+        "keepalived.drop-in.conf.j2",
+        guard=places.GUARD,
+        interface=cluster.interface_of(node),
+        handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
+        vips=vips,
+    )
+
+
+def vip_unit(cluster: Cluster, vips: tuple[IPAddress, ...], vip_interface: str) -> str:
+    """Render the unit that holds the VIPs on every node."""
+    return render(
+        "selfbalance-vip.service.j2", cluster=cluster, vips=vips, vip_interface=vip_interface
+    )

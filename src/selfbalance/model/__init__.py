@@ -1,0 +1,27 @@
+"""Room: the cluster as described. Pure; promises that a `Cluster` that exists could work."""
+
+from selfbalance.model.cluster import (
+    Check,
+    Cluster,
+    Node,
+    Service,
+    Vip,
+    VrrpInstance,
+    VrrpOptions,
+)
+from selfbalance.model.detection import Detection
+from selfbalance.model.secret import Secret
+from selfbalance.model.toml import from_toml
+
+__all__ = [
+    "Check",
+    "Cluster",
+    "Detection",
+    "Node",
+    "Secret",
+    "Service",
+    "Vip",
+    "VrrpInstance",
+    "VrrpOptions",
+    "from_toml",
+]

@@ -1,0 +1,262 @@
+"""The cluster as described: nodes, virtual addresses, services, and how VRRP speaks of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from selfbalance.model.described import Described
+from selfbalance.model.detection import PROFILES, Detection
+from selfbalance.model.secret import Secret
+from selfbalance.model.standing import MAX_NODES, base_priority
+from selfbalance.model.words import (
+    Address,
+    HostName,
+    Interface,
+    IPAddress,
+    Name,
+    PluginName,
+    Port,
+    UrlPath,
+    Vrid,
+)
+
+
+class Node(Described):
+    """A web server: realserver always, director while it is MASTER.
+
+    `address` is its own, on the network of the virtual addresses; `address6` a second one for IPv6
+    services where `address` is IPv4. `interface` overrides the cluster's.
+    """
+
+    name: Name
+    address: Address
+    address6: Address | None = None
+    interface: Interface | None = None
+
+    @model_validator(mode="after")
+    def _one_address_a_family(self) -> Node:
+        if self.address6 is not None and self.address6.version != 6:
+            raise ValueError(f"address6 '{self.address6}' is IPv4; write an IPv6 address there")
+        if self.address6 is not None and self.address.version == 6:
+            raise ValueError("address is IPv6 already; leave address6 out")
+        return self
+
+    def address_of(self, family: int) -> IPAddress | None:
+        """Return the node's address of IP version 4 or 6, None where it has none."""
+        if self.address.version == family:
+            return self.address
+        return self.address6
+
+
+class Vip(Described):
+    """A virtual address. VIPs that name no VRID of their own move together."""
+
+    address: Address
+    vrid: Vrid | None = None
+
+
+class Check(Described):
+    """How a realserver's service is checked, beside BFD: a TCP connect, or an HTTP request."""
+
+    kind: Literal["tcp", "http"] = "tcp"
+    path: UrlPath = "/"
+    host: HostName | None = None
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    port: Port | None = None
+
+    @model_validator(mode="after")
+    def _http_only(self) -> Check:
+        stray = self.model_fields_set & {"path", "host", "status"}
+        if self.kind == "tcp" and stray:
+            raise ValueError(
+                f"{', '.join(sorted(stray))} belongs to an HTTP check; write kind = 'http'"
+            )
+        return self
+
+
+class Service(Described):
+    """A port of the virtual addresses, served by every node on the same port."""
+
+    name: Name
+    port: Port
+    protocol: Literal["tcp"] = "tcp"
+    scheduler: PluginName = "mh"
+    scheduler_flags: tuple[PluginName, ...] | None = None
+    check: Check = Check()
+
+
+class VrrpOptions(Described):
+    """How the nodes speak VRRP.
+
+    `password` is sent in clear text with every advert: it keeps an accidental second cluster with
+    the same VRID out, no attacker. It exists in version 2 only (RFC 5798, section 9).
+    """
+
+    vrid: Vrid = 51
+    version: Literal[2, 3] = 3
+    password: Secret | None = None
+    unicast: bool = True
+
+    @model_validator(mode="after")
+    def _password_wants_version_2(self) -> VrrpOptions:
+        if self.password is not None and self.version == 3:
+            raise ValueError(
+                "VRRPv3 knows no password and keepalived would ignore it; "
+                "leave password out, or write version = 2"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class VrrpInstance:
+    """VIPs that move together, as one `vrrp_instance` of keepalived."""
+
+    name: str
+    vrid: int
+    vips: tuple[IPAddress, ...]
+
+    @property
+    def family(self) -> int:
+        """IP version of its adverts: IPv4 where a VIP is IPv4. The other family is `excluded`."""
+        return min(vip.version for vip in self.vips)
+
+
+class Cluster(Described):
+    """Everything that one self-balancing cluster is.
+
+    Raises `DescriptionError`, before anything is contacted, on input that could not work.
+    """
+
+    name: Name
+    interface: Interface
+    nodes: tuple[Node, ...]
+    vips: tuple[Vip, ...]
+    services: tuple[Service, ...]
+    detection: Literal["fast", "calm"] = "fast"
+    vrrp: VrrpOptions = VrrpOptions()
+    forwarding: PluginName = "dr"
+    standby: PluginName = "backup-only"
+    snapshots: PluginName = "local"
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Cluster:
+        for check in (_complete, _distinct, _vips_apart, _vrids_apart, _families, _version_2):
+            check(self)
+        return self
+
+    def to_json(self) -> object:
+        """Serialise for pyinfra's `debug-inventory`. Secrets appear as references only."""
+        return self.model_dump(mode="json")
+
+    @property
+    def timers(self) -> Detection:
+        """The timers of the chosen detection profile."""
+        return PROFILES[self.detection]
+
+    def node(self, name: str) -> Node:
+        """Return the node of that name. Raises `KeyError`."""
+        return {node.name: node for node in self.nodes}[name]
+
+    def interface_of(self, node: Node) -> str:
+        """Return the interface that carries the node's adverts and, on the MASTER, the VIPs."""
+        return node.interface or self.interface
+
+    def priority_of(self, node: Node) -> int:
+        """Return the node's base priority: by its place in the list, highest first."""
+        return base_priority(self.nodes.index(node))
+
+    def peers_of(self, node: Node) -> tuple[Node, ...]:
+        """Return every other node, in the order of the description."""
+        return tuple(peer for peer in self.nodes if peer != node)
+
+    @property
+    def instances(self) -> tuple[VrrpInstance, ...]:
+        """VRRP instances: one of the VIPs without a VRID of their own, one for each other VIP."""
+        together = tuple(vip.address for vip in self.vips if vip.vrid is None)
+        shared = [VrrpInstance(self.name, self.vrrp.vrid, together)] if together else []
+        alone = [
+            VrrpInstance(f"{self.name}-{vip.vrid}", vip.vrid, (vip.address,))
+            for vip in self.vips
+            if vip.vrid is not None
+        ]
+        return (*shared, *alone)
+
+
+def _complete(cluster: Cluster) -> None:
+    for key in ("nodes", "vips", "services"):
+        if not getattr(cluster, key):
+            raise ValueError(f"{key} is empty; a cluster needs at least one of them")
+    if len(cluster.nodes) > MAX_NODES:
+        raise ValueError(
+            f"nodes: {len(cluster.nodes)} nodes would collide in their VRRP priorities; "
+            f"a cluster has at most {MAX_NODES}"
+        )
+
+
+def _distinct(cluster: Cluster) -> None:
+    own = [
+        address
+        for node in cluster.nodes
+        for address in (node.address, node.address6)
+        if address is not None
+    ]
+    _no_twins("nodes: name", (node.name for node in cluster.nodes))
+    _no_twins("nodes: address", own)
+    _no_twins("vips: address", (vip.address for vip in cluster.vips))
+    _no_twins("services: name", (service.name for service in cluster.services))
+    _no_twins("services: port", ((s.protocol, s.port) for s in cluster.services))
+
+
+def _no_twins(key: str, values: Iterable[Hashable]) -> None:
+    for value, times in Counter(values).items():
+        if times > 1:
+            shown = "/".join(map(str, value)) if isinstance(value, tuple) else value
+            raise ValueError(f"{key} '{shown}' is given {times} times; each must be its own")
+
+
+def _vips_apart(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        for vip in cluster.vips:
+            if vip.address in (node.address, node.address6):
+                raise ValueError(
+                    f"vips: '{vip.address}' is the address of node {node.name}; "
+                    "a VIP is one more address, which no node has as its own"
+                )
+
+
+def _vrids_apart(cluster: Cluster) -> None:
+    for vrid, times in Counter(instance.vrid for instance in cluster.instances).items():
+        if times > 1:
+            raise ValueError(
+                f"vips: VRID {vrid} is used twice; leave vrid out for VIPs that move together, "
+                "or give each its own"
+            )
+
+
+def _families(cluster: Cluster) -> None:
+    for vip in cluster.vips:
+        for node in cluster.nodes:
+            if node.address_of(vip.address.version) is None:
+                key = "address6" if vip.address.version == 6 else "address"
+                raise ValueError(
+                    f"nodes: {node.name} has no IPv{vip.address.version} address, "
+                    f"but VIP '{vip.address}' needs one on every node; give {key}"
+                )
+
+
+def _version_2(cluster: Cluster) -> None:
+    if cluster.vrrp.version == 3:
+        return
+    if cluster.detection == "fast":
+        raise ValueError(
+            "vrrp.version 2 counts whole seconds, too slow for detection 'fast'; "
+            "write detection = 'calm', or version = 3"
+        )
+    if not any(isinstance(vip.address, IPv4Address) for vip in cluster.vips):
+        raise ValueError("vrrp.version 2 knows no IPv6; write version = 3")

@@ -1,0 +1,73 @@
+"""The ground of every described thing: frozen, strict, and one line when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from selfbalance.errors import DescriptionError
+
+
+class Described(BaseModel):
+    """A part of a description. Wrong input raises `DescriptionError`, nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - what pydantic accepts
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise one_line(error, _place_of_caller(), type(self).__name__) from None
+
+    # A part inside of a whole is validated as a part: its report belongs to the whole's one line.
+    # pydantic calls an overridden __init__ for parts too, unless it carries this mark (as
+    # pydantic's own RootModel does).
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+
+def one_line(error: ValidationError, place: str, thing: str = "") -> DescriptionError:
+    """Turn pydantic's report into one line: file, key, what is wrong, what would be right."""
+    details = error.errors(include_url=False, include_context=True)
+    first = details[0]
+    key = _key(first["loc"], thing)
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return DescriptionError(f"{place}: {key}: {_words(first)}{more}")
+
+
+def _place_of_caller() -> str:
+    """Name the file and line that described the thing: the first frame outside of this library."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
+        frame = frame.f_back
+    path = frame.f_code.co_filename
+    relative = os.path.relpath(path) if os.path.isabs(path) else path
+    return f"{path if relative.startswith('..') else relative} line {frame.f_lineno}"
+
+
+_OURS = ("selfbalance", "pydantic")
+
+
+def _key(location: Iterable[int | str], thing: str) -> str:
+    key = thing
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return key or "the description"
+
+
+def _words(detail: ErrorDetails) -> str:
+    """Say what is wrong and what would be right, in our words where pydantic's help nobody."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return "is missing; it has to be given"
+    if kind == "extra_forbidden":
+        return "is not a known key; see docs/description.md for the ones that are"
+    given = f"{detail['input']!r}: " if isinstance(detail["input"], int | str | float) else ""
+    message = detail["msg"]
+    return f"{given}{message[0].lower()}{message[1:]}"

@@ -1,0 +1,50 @@
+"""How fast death is noticed: two profiles of adverts, BFD and service checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Timers of one profile.
+
+    A BACKUP takes over three advert intervals and a skew after the last advert (RFC 5798, section
+    6.1); a realserver loses its weight `bfd_multiplier` BFD intervals after its last packet (RFC
+    5880, section 6.8.4). The service's own check finds a web server that died on a living node.
+    """
+
+    advert_interval_s: float
+    bfd_interval_ms: int
+    bfd_multiplier: int
+    check_interval_s: int
+    check_timeout_s: int
+    check_retries: int
+
+    @property
+    def takeover_s(self) -> float:
+        """The longest time until somebody takes over from a dead MASTER, in seconds."""
+        return 4 * self.advert_interval_s
+
+
+PROFILES = {
+    "fast": Detection(
+        advert_interval_s=0.1,
+        bfd_interval_ms=100,
+        bfd_multiplier=3,
+        check_interval_s=1,
+        check_timeout_s=1,
+        check_retries=1,
+    ),
+    "calm": Detection(
+        advert_interval_s=0.3,
+        bfd_interval_ms=300,
+        bfd_multiplier=3,
+        check_interval_s=3,
+        check_timeout_s=2,
+        check_retries=2,
+    ),
+}
+
+SLOW_ADVERTS_S = 1.0
+"""VRRPv2 counts whole seconds (RFC 3768, section 5.3.7)."""

@@ -1,0 +1,31 @@
+"""The same model from TOML. Pure: text in, cluster out; whoever calls reads the file."""
+
+from __future__ import annotations
+
+import sys
+
+from pydantic import ValidationError
+
+from selfbalance.errors import DescriptionError
+from selfbalance.model.cluster import Cluster
+from selfbalance.model.described import one_line
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def from_toml(text: str, place: str) -> Cluster:
+    """Read a cluster from TOML `text`; `place` is the file's name for messages.
+
+    Raises `DescriptionError` with one line that names the place and the key.
+    """
+    try:
+        described = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(f"{place}: not readable as TOML: {error}") from None
+    try:
+        return Cluster.model_validate(described)
+    except ValidationError as error:
+        raise one_line(error, place) from None

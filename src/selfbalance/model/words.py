@@ -1,0 +1,97 @@
+"""The words a description may use: typed so that no value can leave its place.
+
+A value of the model ends up in keepalived.conf, in a unit file or in a shell command. Each type
+here admits only characters that mean nothing there: no white space, quotes, braces, `$`, `#`, `!`,
+`@` or `~` (keepalived.conf(5), "CONFIGURATION FILE" and "PARAMETER SUBSTITUTION").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+IPAddress = IPv4Address | IPv6Address
+
+
+def _matching(pattern: str, what: str, example: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(word: str) -> str:
+        if not compiled.fullmatch(word):
+            raise ValueError(f"{word!r} is not {what}; write something like {example!r}")
+        return word
+
+    return check
+
+
+def _address(value: object) -> IPAddress:
+    """Read an address; refuse what no interface of a node can hold as its own."""
+    if isinstance(value, IPv4Address | IPv6Address):
+        address: IPAddress = value
+    else:
+        try:
+            address = ip_address(str(value))
+        except ValueError:
+            raise ValueError(
+                f"{value!r} is not an IP address; write one like '192.0.2.10' or '2001:db8::10', "
+                "without a prefix length"
+            ) from None
+    if isinstance(address, IPv6Address) and address.scope_id:
+        raise ValueError(f"'{address}' names a zone; write the address without '%'")
+    for wrong in ("unspecified", "loopback", "multicast", "link_local"):
+        if getattr(address, f"is_{wrong}"):
+            kind = wrong.replace("_", "-")
+            raise ValueError(f"'{address}' is a {kind} address; write one that a network routes")
+    return address
+
+
+Address = Annotated[IPAddress, BeforeValidator(_address)]
+"""An IPv4 or IPv6 unicast address."""
+
+Name = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?",
+            "a name (lower-case letters, digits and inner dashes, at most 30)",
+            "web1",
+        )
+    ),
+]
+"""The name of a cluster, a node or a service. Short enough for every place it is used in."""
+
+HostName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*",
+            "a host name",
+            "www.example.org",
+        )
+    ),
+]
+
+Interface = Annotated[
+    str,
+    AfterValidator(_matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", "a network interface", "bond0")),
+]
+"""A network interface's name: at most 15 characters (Linux IFNAMSIZ)."""
+
+PluginName = Annotated[
+    str, AfterValidator(_matching(r"[a-z0-9]([a-z0-9-]{0,40})", "a plugin's name", "mh"))
+]
+
+UrlPath = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"/[A-Za-z0-9._/%?=&+,:-]{0,200}", "a path of a URL without spaces", "/health")
+    ),
+]
+
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Vrid = Annotated[int, Field(ge=1, le=255, strict=True)]
+"""Virtual router identifier, 1 to 255 (RFC 5798, section 5.2.3)."""

@@ -1,0 +1,1 @@
+"""The built-ins: they enter by the same door as everybody."""

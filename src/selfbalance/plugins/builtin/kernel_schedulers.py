@@ -1,0 +1,47 @@
+"""Every IPVS scheduler of the kernel (net/netfilter/ipvs/ip_vs_*.c; ipvsadm(8), -s)."""
+
+from __future__ import annotations
+
+from selfbalance.plugins.spec import Register, hook
+from selfbalance.plugins.things import Scheduler
+
+# mh and sh compute the same server on every director, so a session that was not synchronised yet
+# can go on after a change of MASTER: the new one has to accept a packet that is no SYN
+# (Documentation/networking/ipvs-sysctl.rst, sloppy_tcp).
+_CONSISTENT = {"net.ipv4.vs.sloppy_tcp": "1"}
+
+SCHEDULERS = {
+    "rr": Scheduler("rr", "round robin"),
+    "wrr": Scheduler("wrr", "weighted round robin"),
+    "lc": Scheduler("lc", "least connections"),
+    "wlc": Scheduler("wlc", "weighted least connections"),
+    "lblc": Scheduler("lblc", "locality based: one server for each destination"),
+    "lblcr": Scheduler("lblcr", "locality based: some servers for each destination"),
+    "dh": Scheduler("dh", "hash of the destination address"),
+    "sh": Scheduler(
+        "sh",
+        "hash of the source address, and port with sh-port",
+        flags=("sh-port", "sh-fallback"),
+        # Without the fallback a drained realserver's clients are turned away.
+        default_flags=("sh-port", "sh-fallback"),
+        sysctls=_CONSISTENT,
+    ),
+    "mh": Scheduler(
+        "mh",
+        "Maglev hash of the source address, and port with mh-port (Linux 4.18)",
+        flags=("mh-port", "mh-fallback"),
+        default_flags=("mh-port", "mh-fallback"),
+        sysctls=_CONSISTENT,
+    ),
+    "sed": Scheduler("sed", "shortest expected delay"),
+    "nq": Scheduler("nq", "never queue"),
+    "fo": Scheduler("fo", "weighted fail-over"),
+    "ovf": Scheduler("ovf", "weighted overflow"),
+}
+
+
+@hook
+def register_schedulers(register: Register[Scheduler]) -> None:
+    """Register the kernel's schedulers."""
+    for name, scheduler in SCHEDULERS.items():
+        register(name, scheduler)

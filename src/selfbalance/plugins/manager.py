@@ -1,0 +1,105 @@
+"""The manager: loads plugins once, collects what they register, one typed registry a hook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from selfbalance.errors import DescriptionError, PluginError
+from selfbalance.model import Cluster, Service
+from selfbalance.plugins import spec
+from selfbalance.plugins.builtin import backup_only, dr, keepalived, kernel_schedulers, local
+from selfbalance.plugins.registry import Registry
+from selfbalance.plugins.things import (
+    Component,
+    ForwardingMethod,
+    Scheduler,
+    SnapshotStore,
+    StandbyMode,
+)
+
+if TYPE_CHECKING:
+    from selfbalance.gates import Gate
+
+BUILT_IN: tuple[ModuleType, ...] = (kernel_schedulers, dr, backup_only, local, keepalived)
+
+
+class Plugins:
+    """Everything that is registered, by kind and name.
+
+    `modules` come before the built-in ones and need no other door than these: a hook is a hook.
+    Raises `PluginError` on a hook that does not exist and on what `Registry.enter` refuses.
+    """
+
+    def __init__(self, modules: Iterable[ModuleType] = ()) -> None:
+        self.schedulers: Registry[Scheduler] = Registry("scheduler", Scheduler)
+        self.forwarding_methods: Registry[ForwardingMethod] = Registry(
+            "forwarding method", ForwardingMethod
+        )
+        self.standby_modes: Registry[StandbyMode] = Registry("standby mode", StandbyMode)
+        self.snapshot_stores: Registry[SnapshotStore] = Registry("snapshot store", SnapshotStore)
+        self.components: Registry[Component] = Registry("component", Component)
+        self.gates: Registry[Gate] = Registry("gate", None)
+        self._manager = pluggy.PluginManager("selfbalance")
+        self._manager.add_hookspecs(spec)
+        for module in (*modules, *BUILT_IN):
+            self._add(module)
+        self._refuse_unknown_hooks()
+
+    def _add(self, module: ModuleType) -> None:
+        """Register one module and let it call back, so that an error names the right plugin."""
+        try:
+            plugin = self._manager.register(module) or module.__name__
+        except (ValueError, pluggy.PluginValidationError) as error:
+            raise PluginError(f"plugin {module.__name__}: {error}") from None
+        for hook_name, registry in self._doors().items():
+            implementation = getattr(module, hook_name, None)
+            if implementation is not None:
+                implementation(self._callback(registry, plugin))
+
+    def _doors(self) -> dict[str, Registry[Any]]:
+        return {
+            "register_schedulers": self.schedulers,
+            "register_forwarding_methods": self.forwarding_methods,
+            "register_standby_modes": self.standby_modes,
+            "register_snapshot_stores": self.snapshot_stores,
+            "register_components": self.components,
+            "register_gates": self.gates,
+        }
+
+    @staticmethod
+    def _callback(registry: Registry[Any], plugin: str) -> Callable[[str, object], None]:
+        return lambda name, thing: registry.enter(plugin, name, thing)
+
+    def _refuse_unknown_hooks(self) -> None:
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"plugin {error.plugin.__name__}: {error}") from None  # type: ignore[attr-defined]
+
+    def check(self, cluster: Cluster, place: str) -> None:
+        """Refuse a description that names what is not registered, or what its parts cannot do.
+
+        Raises `DescriptionError`; `place` is the description's file for the message.
+        """
+        for index, service in enumerate(cluster.services):
+            self._check_service(service, f"{place}: services[{index}].scheduler")
+        self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
+        self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
+        standby = self.standby_modes.named(cluster.standby, f"{place}: standby")
+        objection = standby.objection(cluster)
+        if objection:
+            raise DescriptionError(f"{place}: standby '{cluster.standby}': {objection}")
+
+    def _check_service(self, service: Service, place: str) -> None:
+        scheduler = self.schedulers.named(service.scheduler, place)
+        for flag in service.scheduler_flags or ():
+            if flag not in scheduler.flags:
+                known = ", ".join(scheduler.flags) or "none"
+                raise DescriptionError(
+                    f"{place}_flags: '{flag}' is no flag of scheduler '{service.scheduler}'; "
+                    f"it has: {known}"
+                )

@@ -1,0 +1,61 @@
+"""A registry: things by name, and who registered them. Errors name the culprit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from selfbalance.errors import DescriptionError, PluginError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind, for instance "scheduler", in the order in which they came."""
+
+    def __init__(self, kind: str, check: type | None) -> None:
+        """Keep things of `kind`; `check` is the type they must have, None for any callable."""
+        self.kind = kind
+        self._check = check
+        self._things: dict[str, T] = {}
+        self._plugins: dict[str, str] = {}
+
+    def enter(self, plugin: str, name: str, thing: T) -> None:
+        """Enter a thing. Raises `PluginError` if it is none of the kind, or the name is taken."""
+        fits = callable(thing) if self._check is None else isinstance(thing, self._check)
+        if not fits:
+            wanted = "a function" if self._check is None else f"a {self._check.__name__}"
+            raise PluginError(
+                f"plugin {plugin}: {self.kind} '{name}' is a {type(thing).__name__}; "
+                f"it should be {wanted}"
+            )
+        if name in self._things:
+            raise PluginError(
+                f"plugin {plugin}: {self.kind} '{name}' is already registered by plugin "
+                f"{self._plugins[name]}; choose another name"
+            )
+        self._things[name] = thing
+        self._plugins[name] = plugin
+
+    def named(self, name: str, place: str) -> T:
+        """Return the thing of that name. Raises `DescriptionError` that lists the known ones."""
+        if name not in self._things:
+            known = ", ".join(self._things)
+            raise DescriptionError(
+                f"{place}: {self.kind} '{name}' is not known; known are: {known}"
+            )
+        return self._things[name]
+
+    def __getitem__(self, name: str) -> T:
+        return self._things[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._things)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Yield names and things in the order in which they were registered."""
+        yield from self._things.items()
+
+    def plugin_of(self, name: str) -> str:
+        """Return the name of the plugin that registered `name`. Raises `KeyError`."""
+        return self._plugins[name]

@@ -1,0 +1,117 @@
+"""What plugins register: one frozen type for each swap point of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from selfbalance.model import Cluster, Node
+
+
+def _equal_weight(_node: Node) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """How the director chooses a realserver.
+
+    `kernel` is the IPVS scheduler's name (ipvsadm(8), -s) and names the module `ip_vs_KERNEL`;
+    `flags` are keepalived's keywords for its flags, `default_flags` the ones that are set unless
+    the description says otherwise; `weigh` gives a realserver's weight, 1 or more.
+    """
+
+    kernel: str
+    description: str
+    flags: tuple[str, ...] = ()
+    default_flags: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    weigh: Callable[[Node], int] = _equal_weight
+
+    @property
+    def module(self) -> str:
+        """Name of the kernel module that holds the scheduler."""
+        return f"ip_vs_{self.kernel}"
+
+
+@dataclass(frozen=True)
+class ForwardingMethod:
+    """How the director sends a packet on to a realserver, and where that one holds the VIP.
+
+    `lvs_method` is keepalived's word for it; `vip_interface` the interface that holds the VIP,
+    scope host, on every node.
+    """
+
+    lvs_method: str
+    vip_interface: str
+    description: str
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+def _no_objection(_cluster: Cluster) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class StandbyMode:
+    """How a BACKUP is kept from balancing again what the MASTER has already balanced.
+
+    `sync_daemon` says whether IPVS connections are synchronised from the MASTER to the others;
+    `objection` gives the reason why the mode cannot serve a description, or None.
+    """
+
+    description: str
+    sync_daemon: bool
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    objection: Callable[[Cluster], str | None] = _no_objection
+
+
+@dataclass(frozen=True)
+class SnapshotStore:
+    """Where a node's snapshots live: what was there before the node was touched.
+
+    `save` is a POSIX shell function body that keeps its standard input under the name `$1`
+    atomically, and `load` one that prints it again; both fail with a word on standard error.
+    """
+
+    description: str
+    save: str
+    load: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """Something installed that a cluster consists of: its Debian packages and systemd units.
+
+    `packages` are installed on every node, the first one's version is the component's;
+    `units` are enabled and active on every node.
+    """
+
+    description: str
+    packages: tuple[str, ...]
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be, for an operator at night.
+
+    `node` is None where it concerns the whole cluster; `remedy` is the command or act to try next.
+    """
+
+    what: str
+    node: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a gate says: `seen` in a few words, and every problem it found."""
+
+    seen: str
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether the gate lets pass."""
+        return not self.problems
