@@ -1,1 +1,15 @@
 """Self-balancing clusters: web servers that share one virtual IP, each of them able to direct."""
+
+from selfbalance.errors import SelfbalanceError
+from selfbalance.model import Check, Cluster, Node, Secret, Service, Vip, VrrpOptions
+
+__all__ = [
+    "Check",
+    "Cluster",
+    "Node",
+    "Secret",
+    "SelfbalanceError",
+    "Service",
+    "Vip",
+    "VrrpOptions",
+]

@@ -1,0 +1,50 @@
+"""A described cluster with its plugins and what they make of it: what one run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selfbalance.desired import DesiredNode, desire
+from selfbalance.errors import DescriptionError
+from selfbalance.gates import builtin as built_in_gates
+from selfbalance.model import Cluster, from_toml
+from selfbalance.plugins import Plugins
+from selfbalance.secrets import resolve
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Everything about one cluster that a run needs. Holds secrets: never print it."""
+
+    cluster: Cluster
+    plugins: Plugins = field(repr=False)
+    desired: Mapping[str, DesiredNode] = field(repr=False)
+
+    def to_json(self) -> object:
+        """Serialise for pyinfra's `debug-inventory`: the description, no secret."""
+        return self.cluster.to_json()
+
+
+def deployment(description: Cluster | Path, place: str, base: Path) -> Deployment:
+    """Validate a description and work out what each node must have.
+
+    Nothing is contacted. Raises `DescriptionError` or `PluginError`, one line each; `place` names
+    the description in it, `base` is the folder that relative paths start from.
+    """
+    cluster = description if isinstance(description, Cluster) else _read(base / description)
+    if isinstance(description, Path):
+        place = str(description)
+    plugins = Plugins((built_in_gates,))
+    plugins.check(cluster, place)
+    return Deployment(cluster, plugins, desire(cluster, plugins, resolve(cluster, place, base)))
+
+
+def _read(path: Path) -> Cluster:
+    try:
+        return from_toml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise DescriptionError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DescriptionError(f"{path}: is not UTF-8 text, so it is no TOML") from None

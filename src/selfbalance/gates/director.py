@@ -1,0 +1,97 @@
+"""Gate `director`: IPVS tables are as described and equal, the sync daemon runs as it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from selfbalance.desired import DesiredNode, DesiredService
+from selfbalance.gates.view import View, names
+from selfbalance.observed import NodeState, SeenService
+from selfbalance.plugins import Problem, Verdict
+
+
+def director(view: View) -> Verdict:
+    """Every node could direct this second: same services, same weights, connections in sync."""
+    problems = [*_equal(view)]
+    for want, seen in view.pairs():
+        problems += table_problems(want, seen)
+        problems += _sync(view, want, seen)
+    return Verdict(
+        f"tables equal on {len(view.state.seen)} nodes, sync master on {names(view.masters)}",
+        tuple(problems),
+    )
+
+
+def _essence(seen: NodeState) -> frozenset[object]:
+    """What must be equal everywhere: services and weights, not counters nor order."""
+    return frozenset(
+        (s.protocol, s.vip, s.port, s.scheduler, s.flags, r.address, r.port, r.weight)
+        for s in seen.table
+        for r in s.realservers
+    )
+
+
+def _equal(view: View) -> Iterator[Problem]:
+    tables = {seen.name: _essence(seen) for seen in view.state.seen if "table" not in seen.unknown}
+    if len(set(tables.values())) > 1:
+        yield Problem(
+            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in view.state.seen)}",
+            remedy="a difference lasts while a check is in flight; if it stays, on the odd node: "
+            "systemctl restart keepalived",
+        )
+
+
+def _weights(seen: NodeState) -> str:
+    rows = (
+        f"{real.address}={real.weight}" for service in seen.table for real in service.realservers
+    )
+    return f"{seen.name} has {' '.join(rows) or 'no services'}"
+
+
+def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    """Yield how a node's services differ from what is desired. Weights are the checks' to say."""
+    if "table" in seen.unknown:
+        return
+    table = {(service.vip, service.port): service for service in seen.table}
+    for service in want.services:
+        found = table.pop((service.vip, service.port), None)
+        wrong = "is missing" if found is None else _wrong(service, found)
+        if wrong:
+            yield Problem(
+                f"{seen.name}: virtual service {service.vip}:{service.port} {wrong}",
+                seen.name,
+                f"on {seen.name}: systemctl restart keepalived",
+            )
+    for vip, port in table:
+        yield Problem(
+            f"{seen.name}: virtual service {vip}:{port} is in the table but not described",
+            seen.name,
+            "add it to the description, or remove it with ipvsadm",
+        )
+
+
+def _wrong(want: DesiredService, found: SeenService) -> str | None:
+    if found.scheduler != want.scheduler or found.flags != frozenset(want.flags):
+        has = " ".join((found.scheduler, *sorted(found.flags)))
+        return f"has scheduler {has}; it should be {' '.join((want.scheduler, *want.flags))}"
+    missing = want.weights.keys() - {real.address for real in found.realservers}
+    if missing:
+        return f"lacks realserver {' '.join(sorted(map(str, missing)))}"
+    extra = {real.address for real in found.realservers} - want.weights.keys()
+    if extra:
+        return f"has realserver {' '.join(sorted(map(str, extra)))}, which is not described"
+    return None
+
+
+def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    """Exactly one daemon a node. backup_only acts only while that one is `backup`."""
+    if not want.sync_daemon or "sync" in seen.unknown:
+        return
+    expected = "master" if seen in view.masters else "backup"
+    if seen.sync != {expected}:
+        has = " and ".join(sorted(seen.sync)) or "none"
+        yield Problem(
+            f"{seen.name}: IPVS sync daemon: {has}; it should be {expected}",
+            seen.name,
+            f"on {seen.name}: systemctl restart keepalived",
+        )

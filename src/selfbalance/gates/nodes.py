@@ -1,0 +1,55 @@
+"""Gate `nodes`: every node was observed, whole, and its services run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from selfbalance.desired import DesiredNode
+from selfbalance.gates.view import View
+from selfbalance.observed import NodeState
+from selfbalance.plugins import Problem, Verdict
+
+
+def nodes(view: View) -> Verdict:
+    """Every node answers, each part of its observation was readable, each unit is active."""
+    problems = [
+        Problem(
+            f"{node.name} could not be observed: {node.reason}",
+            node.name,
+            f"ssh {node.name}; if it is down for good, its weight is 0 and the others serve",
+        )
+        for node in view.state.unobserved
+    ]
+    for want, seen in view.pairs():
+        problems += _unknown(seen)
+        problems += _units(want, seen)
+    total = len(view.state.nodes)
+    return Verdict(f"{len(view.state.seen)} of {total} observed", tuple(problems))
+
+
+def _unknown(seen: NodeState) -> Iterator[Problem]:
+    for section, reason in seen.unknown.items():
+        yield Problem(f"{seen.name}: {section} could not be observed: {reason}", seen.name)
+
+
+def _units(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    for name in want.units:
+        unit = seen.units.get(name)
+        if unit is None or unit.load == "not-found":
+            yield Problem(
+                f"{seen.name}: {name} is not installed",
+                seen.name,
+                "install it: run cluster.py",
+            )
+        elif unit.active != "active":
+            yield Problem(
+                f"{seen.name}: {name} is {unit.active} ({unit.sub})",
+                seen.name,
+                f"on {seen.name}: journalctl -u {name} -n 50; then run cluster.py",
+            )
+        elif unit.enabled != "enabled":
+            yield Problem(
+                f"{seen.name}: {name} runs but is {unit.enabled}: it would not start at boot",
+                seen.name,
+                "enable it: run cluster.py",
+            )

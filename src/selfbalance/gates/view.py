@@ -1,0 +1,49 @@
+"""What a gate looks at: the description, what each node should have, and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from selfbalance.desired import DesiredNode
+from selfbalance.model import Cluster
+from selfbalance.model.words import IPAddress
+from selfbalance.observed import ClusterState, NodeState, Role
+from selfbalance.plugins import Verdict
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at the cluster, beside what it should be."""
+
+    cluster: Cluster
+    desired: Mapping[str, DesiredNode]
+    state: ClusterState
+
+    def pairs(self) -> Iterator[tuple[DesiredNode, NodeState]]:
+        """Yield each observed node with what it should have."""
+        for node in self.state.seen:
+            yield self.desired[node.name], node
+
+    @property
+    def vips(self) -> tuple[IPAddress, ...]:
+        """The virtual addresses, in the order of the description."""
+        return tuple(vip.address for vip in self.cluster.vips)
+
+    def holders(self, vip: IPAddress) -> tuple[NodeState, ...]:
+        """Return the nodes that hold the VIP on the interface that the network asks."""
+        return tuple(seen for want, seen in self.pairs() if seen.holds(vip, want.interface))
+
+    @property
+    def masters(self) -> tuple[NodeState, ...]:
+        """The nodes that keepalived itself calls MASTER."""
+        return tuple(seen for seen in self.state.seen if seen.role is Role.MASTER)
+
+
+Gate = Callable[[View], Verdict]
+"""A gate answers, it never raises; what it could not see is a problem."""
+
+
+def names(nodes: tuple[NodeState, ...]) -> str:
+    """Return the nodes' names for a sentence; "nobody" where there are none."""
+    return " and ".join(node.name for node in nodes) or "nobody"

@@ -1,0 +1,28 @@
+"""For inventories: from a described cluster to the hosts that pyinfra works on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from selfbalance.deployment import Deployment, deployment
+from selfbalance.model import Cluster
+
+DATA_KEY = "selfbalance"
+
+
+def hosts(description: Cluster | str | Path, **data: object) -> list[tuple[str, dict[str, object]]]:
+    """Return the pyinfra group of a cluster, given in code or as the path of a TOML file.
+
+    A relative path starts from the folder of the calling file. `data` is pyinfra's, for every host:
+    `ssh_user="root"`, `_sudo=True`. Raises `DescriptionError` or `PluginError` in one line, before
+    anything is contacted.
+
+    **Example:**
+
+        web = hosts("prod.toml", ssh_user="deploy", _sudo=True)
+    """
+    caller = Path(sys._getframe(1).f_code.co_filename)
+    source = description if isinstance(description, Cluster) else Path(description)
+    ready: Deployment = deployment(source, str(caller), caller.parent)
+    return [(node.name, {DATA_KEY: ready, **data}) for node in ready.cluster.nodes]

@@ -1,0 +1,256 @@
+"""From the text that the script prints to a `NodeState`. Pure; one small parser a section."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from selfbalance.errors import ObservationError
+from selfbalance.model.words import IPAddress
+from selfbalance.observed.state import (
+    NodeState,
+    Role,
+    SeenFile,
+    SeenInstance,
+    SeenRealserver,
+    SeenService,
+    SeenUnit,
+)
+
+FORMAT = "1"
+_ROLES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)
+_EMPTY_TABLE_LINES = 3
+
+
+def parse(name: str, text: str) -> NodeState:
+    """Read what the script printed on node `name`.
+
+    A section that says it failed, or cannot be read, becomes unknown. Raises `ObservationError`
+    where the whole is not the script's: cut short, or of another format.
+    """
+    sections = _sections(text)
+    if sections.get("format") != [FORMAT] or "end" not in sections:
+        last = list(sections)[-1] if sections else "nothing"
+        raise ObservationError(f"{name}: the observation was cut short after '{last}'")
+    values: dict[str, Any] = {}
+    unknown: dict[str, str] = {}
+    for section, reader in _READERS.items():
+        lines = sections.get(section, ["!the section is missing"])
+        failed = next((line[1:] for line in lines if line.startswith("!")), None)
+        try:
+            if failed:
+                raise ValueError(failed)
+            values.update(reader(lines))
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            unknown[section] = str(error) or type(error).__name__
+    return NodeState(name=name, unknown=unknown, **values)
+
+
+def _sections(text: str) -> dict[str, list[str]]:
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("##"):
+            lines = sections.setdefault(line[2:], [])
+        elif line.strip():
+            lines.append(line)
+    return sections
+
+
+def _system(lines: Sequence[str]) -> Mapping[str, object]:
+    release = dict(line.split("=", 1) for line in lines[3:])
+    return {
+        "boot_id": lines[1],
+        "kernel": lines[2],
+        "distribution": release["ID"].strip('"'),
+        "version_codename": release.get("VERSION_CODENAME", "").strip('"'),
+    }
+
+
+def _packages(lines: Sequence[str]) -> Mapping[str, object]:
+    """Keep what is installed, status `ii` (dpkg-query(1), db:Status-Abbrev)."""
+    rows = (line.split() for line in lines)
+    return {"packages": {row[0]: row[1] for row in rows if row[2:] and row[2] in ("ii", "hi")}}
+
+
+def _pairs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        first, rest = line.split(None, 1)
+        yield first, rest
+
+
+def _files(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read sha256sum's lines, "DIGEST  PATH", and stat's, "=MODE UID GID PATH"."""
+    digests = {path: digest for digest, path in _pairs(lines) if not digest.startswith("=")}
+    files = {}
+    for line in lines:
+        if line.startswith("="):
+            mode, uid, gid, path = line[1:].split(None, 3)
+            files[path] = SeenFile(digests[path], int(mode, 8), int(uid), int(gid))
+    return {"files": files}
+
+
+def _sysctls(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read `/proc/sys/net/ipv4/...:VALUE`; fields of a value are parted by one blank."""
+    values = {}
+    for line in lines:
+        path, value = line.split(":", 1)
+        name = path.removeprefix("/proc/sys/").replace("/", ".")
+        values[name] = " ".join(value.split())
+    return {"sysctls": values}
+
+
+def _addresses(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read `ip -o addr`: "2: eth0    inet 192.0.2.11/24 brd ..."."""
+    found: dict[str, set[IPAddress]] = defaultdict(set)
+    for line in lines:
+        words = line.split()
+        found[words[1].split("@")[0]].add(ip_address(words[3].split("/")[0]))
+    return {"addresses": {name: frozenset(each) for name, each in found.items()}}
+
+
+def _links(lines: Sequence[str]) -> Mapping[str, object]:
+    words = lines[0].split()
+    return {"mac": words[words.index("link/ether") + 1]}
+
+
+def _units(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read blocks of `systemctl show`; each begins with its Id, in whatever order it prints."""
+    blocks: list[dict[str, str]] = []
+    for line in lines:
+        key, value = line.split("=", 1)
+        if not blocks or key in blocks[-1]:
+            blocks.append({})
+        blocks[-1][key] = value
+    return {
+        "units": {
+            block["Id"]: SeenUnit(
+                load=block["LoadState"],
+                active=block["ActiveState"],
+                sub=block["SubState"],
+                enabled=block["UnitFileState"],
+                needs_reload=block["NeedDaemonReload"] == "yes",
+            )
+            for block in blocks
+        }
+    }
+
+
+def _table(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read /proc/net/ip_vs (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show)."""
+    services: list[tuple[list[str], list[SeenRealserver]]] = []
+    for line in lines[_EMPTY_TABLE_LINES:]:
+        words = line.split()
+        if words[0] == "->":
+            services[-1][1].append(_realserver(words))
+        else:
+            services.append((words, []))
+    return {"table": tuple(_service(words, real) for words, real in services)}
+
+
+def _service(words: Sequence[str], realservers: Sequence[SeenRealserver]) -> SeenService:
+    vip, port = _endpoint(words[1])
+    flags = words[3].strip("()").split(",") if words[3:] and words[3].startswith("(") else words[3:]
+    return SeenService(
+        protocol=words[0].lower(),
+        vip=vip,
+        port=port,
+        scheduler=words[2],
+        flags=frozenset(flag for flag in flags if flag not in ("", "ops", "persistent")),
+        realservers=tuple(realservers),
+    )
+
+
+def _realserver(words: Sequence[str]) -> SeenRealserver:
+    address, port = _endpoint(words[1])
+    weight, active, inactive = map(int, words[3:6])
+    return SeenRealserver(address, port, words[2], weight, active, inactive)
+
+
+def _endpoint(text: str) -> tuple[IPAddress, int]:
+    """Read "C000020A:0050" or "[2001:0db8:...]:0050"."""
+    host, port = text.rsplit(":", 1)
+    if host.startswith("["):
+        return IPv6Address(host.strip("[]")), int(port, 16)
+    return IPv4Address(int(host, 16)), int(port, 16)
+
+
+def _sync(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read `ipvsadm --list --daemon`: "master sync daemon (mcast=eth0, syncid=51, ...)"."""
+    return {"sync": frozenset(line.split()[0] for line in lines if "sync daemon" in line)}
+
+
+def _demotion(lines: Sequence[str]) -> Mapping[str, object]:
+    return {"demotion": int(lines[0]) if lines else None}
+
+
+def _listening(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read local addresses of /proc/net/tcp and tcp6: words of 32 bits in the node's byte order."""
+    found = set()
+    for line in lines:
+        host, port = line.split(":")
+        packed = b"".join(
+            struct.pack("<I", int(host[at : at + 8], 16)) for at in range(0, len(host), 8)
+        )
+        found.add((ip_address(packed), int(port, 16)))
+    return {"listening": frozenset(found)}
+
+
+def _keepalived(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read the dump's instances (keepalived/vrrp/vrrp_json.c); none where it does not run."""
+    if not lines:
+        return {"instances": ()}
+    dump = json.loads("\n".join(lines))
+    rows = dump["vrrp"] if isinstance(dump, dict) else dump
+    return {
+        "instances": tuple(
+            SeenInstance(
+                name=row["data"]["iname"],
+                role=_ROLES[row["data"]["state"]],
+                base_priority=row["data"]["base_priority"],
+                effective_priority=row["data"]["effective_priority"],
+            )
+            for row in rows
+        )
+    }
+
+
+def _claims(lines: Sequence[str]) -> Mapping[str, object]:
+    claims: dict[IPAddress, set[str]] = defaultdict(set)
+    macs: dict[str, str] = {}
+    answers: dict[tuple[IPAddress, int, str], str] = {}
+    for line in lines:
+        kind, *words = line.split()
+        if kind == "claim":
+            claims[ip_address(words[0])].add(words[1])
+        elif kind == "peer":
+            macs[words[0]] = words[2]
+        elif kind == "answer":
+            answers[ip_address(words[0]), int(words[1]), words[2]] = words[3]
+    return {
+        "claims": {vip: frozenset(each) for vip, each in claims.items()},
+        "peer_macs": macs,
+        "answers": answers,
+    }
+
+
+_READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
+    "system": _system,
+    "packages": _packages,
+    "files": _files,
+    "sysctls": _sysctls,
+    "modules": lambda lines: {"modules": frozenset(lines)},
+    "addresses": _addresses,
+    "links": _links,
+    "units": _units,
+    "table": _table,
+    "sync": _sync,
+    "demotion": _demotion,
+    "listening": _listening,
+    "keepalived": _keepalived,
+    "claims": _claims,
+}

@@ -1,0 +1,55 @@
+"""The script that observes one node, filled in for what that node should have."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from selfbalance.desired import DesiredNode, places
+from selfbalance.model import Cluster
+
+
+def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
+    """Return one POSIX shell script that reports everything about the node, and changes nothing."""
+    node = cluster.node(desired.name)
+    own = [address for address in (node.address, node.address6) if address is not None]
+    claims = [
+        *(f"self={address}" for address in own),
+        *(f"vip={vip}" for vip in desired.vips),
+        *(f"peer={name}={address}" for name, address in desired.peers.items()),
+        *(f"port={port}" for port in sorted({service.port for service in desired.services})),
+    ]
+    return (
+        _environment()
+        .from_string(_text("observe.sh"))
+        .render(
+            packages=_words(desired.packages),
+            files=_words(file.path for file in desired.all_files),
+            sysctls=_words(f"/proc/sys/{name.replace('.', '/')}" for name in desired.sysctls),
+            modules=_words(desired.modules),
+            interface=shlex.quote(desired.interface),
+            units=_words(desired.units),
+            demotion=places.DEMOTION,
+            dumps=places.DUMPS,
+            claims=_words(claims),
+            perl=_text("claims.pl").rstrip(),
+        )
+    )
+
+
+def _words(values: Iterable[str]) -> str:
+    return " ".join(map(shlex.quote, values))
+
+
+@cache
+def _text(name: str) -> str:
+    return files("selfbalance.observed").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - shell, not HTML

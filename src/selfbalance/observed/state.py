@@ -1,0 +1,148 @@
+"""What was seen on the nodes, as plain data. Unknown is a value, and never a healthy one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from selfbalance.model.words import IPAddress
+
+
+class Role(str, Enum):
+    """A VRRP instance's state, as keepalived prints it (keepalived/include/vrrp.h)."""
+
+    INIT = "INIT"
+    BACKUP = "BACKUP"
+    MASTER = "MASTER"
+    FAULT = "FAULT"
+
+
+@dataclass(frozen=True)
+class SeenInstance:
+    """A VRRP instance in keepalived's own dump."""
+
+    name: str
+    role: Role
+    base_priority: int
+    effective_priority: int
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """A file on the node: SHA-256 in hex, permission bits, owner and group ids."""
+
+    sha256: str
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class SeenUnit:
+    """A systemd unit, in the words of `systemctl show`."""
+
+    load: str
+    active: str
+    sub: str
+    enabled: str
+    needs_reload: bool
+
+
+@dataclass(frozen=True)
+class SeenRealserver:
+    """A line of the kernel's IPVS table."""
+
+    address: IPAddress
+    port: int
+    method: str
+    weight: int
+    active_connections: int
+    inactive_connections: int
+
+
+@dataclass(frozen=True)
+class SeenService:
+    """A virtual service of the kernel's IPVS table, with its realservers."""
+
+    protocol: str
+    vip: IPAddress
+    port: int
+    scheduler: str
+    flags: frozenset[str]
+    realservers: tuple[SeenRealserver, ...]
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """One look at one node.
+
+    `unknown` names what could not be seen, with the reason; the field of that name then holds
+    nothing, and gates call it a problem. `claims` holds the MACs that answered for each VIP,
+    `answers` the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
+    """
+
+    name: str
+    boot_id: str = ""
+    kernel: str = ""
+    distribution: str = ""
+    version_codename: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, SeenFile] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
+    addresses: Mapping[str, frozenset[IPAddress]] = field(default_factory=dict)
+    mac: str = ""
+    units: Mapping[str, SeenUnit] = field(default_factory=dict)
+    table: tuple[SeenService, ...] = ()
+    sync: frozenset[str] = frozenset()
+    demotion: int | None = None
+    listening: frozenset[tuple[IPAddress, int]] = frozenset()
+    instances: tuple[SeenInstance, ...] = ()
+    claims: Mapping[IPAddress, frozenset[str]] = field(default_factory=dict)
+    peer_macs: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[tuple[IPAddress, int, str], str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    def holds(self, address: IPAddress, interface: str) -> bool:
+        """Whether the address is on that interface."""
+        return address in self.addresses.get(interface, frozenset())
+
+    @property
+    def role(self) -> Role | None:
+        """Role of the node's first VRRP instance, None where keepalived did not say."""
+        return self.instances[0].role if self.instances else None
+
+    @property
+    def keepalived_active(self) -> bool:
+        """Whether systemd calls keepalived active."""
+        unit = self.units.get("keepalived.service")
+        return unit is not None and unit.active == "active"
+
+
+@dataclass(frozen=True)
+class Unobserved:
+    """A node that could not be observed at all. That is a problem, never an empty healthy node."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """One look at every node of the cluster, in the order of the description."""
+
+    nodes: tuple[NodeState | Unobserved, ...]
+
+    @property
+    def seen(self) -> tuple[NodeState, ...]:
+        """The nodes that were observed."""
+        return tuple(node for node in self.nodes if isinstance(node, NodeState))
+
+    @property
+    def unobserved(self) -> tuple[Unobserved, ...]:
+        """The nodes that were not."""
+        return tuple(node for node in self.nodes if isinstance(node, Unobserved))
+
+    def __getitem__(self, name: str) -> NodeState | Unobserved:
+        return {node.name: node for node in self.nodes}[name]

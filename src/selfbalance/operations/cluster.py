@@ -1,0 +1,139 @@
+"""Operations on a whole cluster. The controller's host carries them; gates stand between nodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.host import Host
+from pyinfra.api.state import StateStage
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra.operations import server
+
+from selfbalance.deployment import Deployment
+from selfbalance.gates import View, judge
+from selfbalance.observed import ClusterState
+from selfbalance.operations import shell
+from selfbalance.operations.context import Step
+from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, look_at_all
+from selfbalance.operations.saying import say
+from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
+from selfbalance.plugins import Problem, Verdict
+from selfbalance.status import as_json, show
+
+PATIENCE_S = 20.0
+"""How long gates are asked again after keepalived was touched, in seconds."""
+
+
+@operation(_set_in_op=False)
+def activated() -> Generator[FunctionCommand, None, None]:
+    """Let keepalived take what was prepared, node by node behind gates, then prove the cluster.
+
+    Where nothing serves yet, all nodes start at once. Raises `OperationError` at the first gate
+    that stays shut, so that no later node is touched.
+    """
+    host = ctx_host.get()
+    ready = deployment_of(host)
+    hosts = cluster_hosts(host)
+    state = SIGHTS.of_all(hosts)
+    plans = _plans(ready, state)
+    rollout = plan_rollout(View(ready.cluster, ready.desired, state), plans)
+    if rollout:
+        say(f"{host.print_prefix}keepalived: {_in_words(rollout, plans)}")
+        yield from _roll(ready, hosts, rollout, plans)
+    else:
+        host.noop("keepalived on every node runs what is described")
+    if _executing():
+        _prove(ready, hosts)
+
+
+def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
+    return {seen.name: plan_node(ready.desired[seen.name], seen) for seen in state.seen}
+
+
+def _in_words(rollout: Rollout, plans: dict[str, NodePlan]) -> str:
+    return ", then ".join(
+        " and ".join(f"{plans[name].act.value} {name}" for name in wave) for wave in rollout.waves
+    )
+
+
+def _roll(
+    ready: Deployment, hosts: list[Host], rollout: Rollout, plans: dict[str, NodePlan]
+) -> Generator[FunctionCommand, None, None]:
+    by_name = {each.name: each for each in hosts}
+    live = len(rollout.waves) > 1 or len(rollout.waves[0]) == 1
+    for wave in rollout.waves:
+        for name in wave:
+            step = Step(by_name[name], partial(_activate, ready, plans[name], live))
+            yield step.command()
+            SIGHTS.forget(by_name[name])
+            if step.error:
+                raise OperationError(
+                    f"{name}: keepalived did not {plans[name].act.value}: {step.error}; "
+                    f"nodes after it were not touched; on {name}: journalctl -u keepalived -n 50"
+                )
+        _wait_until_well(ready, hosts, after=" and ".join(wave))
+
+
+def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
+    store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
+    keep = [shell.snapshot(store, "before-activation")] if live else []
+    server.shell(
+        name=f"{plan.act.value.capitalize()} keepalived on {plan.node}",
+        commands=[*keep, shell.activate(plan)],
+        _retries=0,
+    )
+
+
+def _wait_until_well(ready: Deployment, hosts: list[Host], after: str) -> None:
+    """Look until every gate lets pass. Raises `OperationError` once patience is at its end."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        view = View(ready.cluster, ready.desired, look_at_all(hosts))
+        verdicts = judge(view, ready.plugins)
+        problems = _problems(verdicts)
+        if not problems:
+            return
+        if time.monotonic() > deadline:
+            show(view, verdicts)
+            raise OperationError(
+                f"after {after}: {problems[0].what}; nodes after it were not touched; "
+                "look at the cluster: status.py"
+            )
+
+
+@operation(_set_in_op=False)
+def proven(output: str | None = None) -> Generator[FunctionCommand, None, None]:
+    """Look at every node, change nothing, show every gate's word. Raises `OperationError` if bad.
+
+    + output: a path that the same is written to as JSON
+    """
+    host = ctx_host.get()
+    host.noop("looked")
+    if _executing():
+        _prove(deployment_of(host), cluster_hosts(host), output)
+    yield from ()
+
+
+def _prove(ready: Deployment, hosts: list[Host], output: str | None = None) -> None:
+    view = View(ready.cluster, ready.desired, SIGHTS.of_all(hosts))
+    verdicts = judge(view, ready.plugins)
+    show(view, verdicts)
+    if output:
+        Path(output).write_text(as_json(view, verdicts), encoding="utf-8")
+    problems = _problems(verdicts)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise OperationError(f"cluster {ready.cluster.name} has {count}, see above")
+
+
+def _problems(verdicts: dict[str, Verdict]) -> list[Problem]:
+    return [problem for verdict in verdicts.values() for problem in verdict.problems]
+
+
+def _executing() -> bool:
+    return ctx_state.get().current_stage is StateStage.Execute

@@ -1,0 +1,46 @@
+"""Acting on another host than the one whose operation it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pyinfra.api import FunctionCommand
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.context import ctx_host
+
+
+@contextmanager
+def acting_on(host: Host) -> Iterator[Host]:
+    """Make `host` the one that nested operations act on; `ctx_host.use` leaks it on an error."""
+    previous = ctx_host.get()
+    ctx_host.set(host)
+    try:
+        yield host
+    finally:
+        ctx_host.set(previous)
+
+
+class Step:
+    """An act on one host as a command of the controller's operation.
+
+    It never raises: an exception inside of a command fails one host only, one that the generator
+    raises after it stops the run. So the generator asks `error` and raises.
+    """
+
+    def __init__(self, host: Host, act: Callable[[], object]) -> None:
+        self._host = host
+        self._act = act
+        self.error: PyinfraError | None = None
+
+    def command(self) -> FunctionCommand:
+        """Return the command to yield."""
+        return FunctionCommand(self._run, (), {})
+
+    def _run(self) -> None:
+        try:
+            with acting_on(self._host):
+                self._act()
+        except PyinfraError as error:
+            self.error = error

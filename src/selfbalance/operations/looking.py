@@ -1,0 +1,129 @@
+"""Looking at nodes through pyinfra: one command a node, and never twice for the same sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import gevent
+from gevent.event import AsyncResult
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.state import State, StateStage
+from pyinfra.context import ctx_state
+from typing_extensions import override
+
+from selfbalance.deployment import Deployment
+from selfbalance.errors import ObservationError
+from selfbalance.inventory import DATA_KEY
+from selfbalance.observed import ClusterState, NodeState, Unobserved, observation_script, parse
+
+
+class Observation(FactBase[str | None]):
+    """What a node reports of itself; None where the command failed, which is no healthy value."""
+
+    @override
+    def command(self, script: str) -> str:
+        return script
+
+    @staticmethod
+    @override
+    def default() -> str | None:
+        return None
+
+    @override
+    def process(self, output: Iterable[str]) -> str | None:
+        return "\n".join(output)
+
+
+def deployment_of(host: Host) -> Deployment:
+    """Return the deployment that the inventory gave this host. Raises `PyinfraError`."""
+    found = getattr(host.data, DATA_KEY, None)
+    if not isinstance(found, Deployment):
+        raise PyinfraError(
+            f"{host.name} belongs to no described cluster; "
+            "make the inventory's group with selfbalance.inventory.hosts()"
+        )
+    return found
+
+
+class Sights:
+    """What was seen in this run, so that no operation asks again for what is still true.
+
+    A sight belongs to a stage of the run (a dry look while preparing is never used to execute) and
+    ends when something was done to the node. Two that ask at once share one look.
+    """
+
+    def __init__(self) -> None:
+        self._sights: dict[tuple[StateStage, str], AsyncResult[NodeState | Unobserved]] = {}
+
+    def of(self, host: Host) -> NodeState | Unobserved:
+        """Return the last sight of a node, looking if there is none."""
+        key = (_stage(), host.name)
+        if key not in self._sights:
+            self._sights[key] = AsyncResult()
+            self._sights[key].set(look(host))
+        return self._sights[key].get()
+
+    def forget(self, host: Host) -> None:
+        """Say that something was done to the node: what was seen of it is no longer true."""
+        self._sights.pop((_stage(), host.name), None)
+
+    def of_all(self, hosts: Iterable[Host]) -> ClusterState:
+        """Return one sight of each node, looking at all of them at the same time."""
+        looks = [gevent.spawn(self.of, host) for host in hosts]
+        gevent.joinall(looks, raise_error=True)
+        return ClusterState(tuple(each.get() for each in looks))
+
+
+SIGHTS = Sights()
+"""The sights of this process's run: pyinfra runs once in a process."""
+
+
+def look_at_all(hosts: Iterable[Host]) -> ClusterState:
+    """Look at every node now, whatever was seen before."""
+    hosts = list(hosts)
+    for host in hosts:
+        SIGHTS.forget(host)
+    return SIGHTS.of_all(hosts)
+
+
+def look(host: Host) -> NodeState | Unobserved:
+    """Look at one node. Whatever goes wrong makes it unobserved, never empty."""
+    if host in _state().failed_hosts:
+        return Unobserved(host.name, "ssh failed earlier in this run")
+    try:
+        described = deployment_of(host)
+        script = observation_script(described.cluster, described.desired[host.name])
+        text = host.get_fact(Observation, script=script, _ignore_errors=True)
+        if text is None:
+            return Unobserved(
+                host.name, "the observing command failed; is ssh alive, sudo allowed?"
+            )
+        return parse(host.name, text)
+    except (PyinfraError, ObservationError, OSError) as error:
+        return Unobserved(host.name, str(error))
+
+
+def _state() -> State:
+    # Not `from pyinfra import state`: that one is a proxy (docs/decisions/0002).
+    state: State = ctx_state.get()
+    return state
+
+
+def _stage() -> StateStage:
+    return _state().current_stage
+
+
+def cluster_hosts(host: Host) -> list[Host]:
+    """Return the hosts of this host's cluster, in the order of the description, limited or not."""
+    cluster = deployment_of(host).cluster
+    by_name = {each.name: each for each in _state().inventory}
+    return [by_name[node.name] for node in cluster.nodes]
+
+
+def is_controller(host: Host) -> bool:
+    """Whether this host carries its cluster's one operation: the first that takes part."""
+    active = _state().activated_hosts
+    taking_part = [each for each in cluster_hosts(host) if each in active]
+    return bool(taking_part) and taking_part[0] is host

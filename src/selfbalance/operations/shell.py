@@ -1,0 +1,111 @@
+"""The shell commands that change a node. Each is one round trip and stops at its first failure."""
+
+from __future__ import annotations
+
+import base64
+import io
+import shlex
+import tarfile
+from collections.abc import Iterable
+
+from pyinfra.api import StringCommand
+
+from selfbalance.desired import File, places
+from selfbalance.plan import Act, NodePlan
+from selfbalance.plugins import SnapshotStore
+
+
+def write_files(files: Iterable[File]) -> StringCommand:
+    """Write files of root's, each renamed into its place. Contents go by standard input.
+
+    Nothing shows in the node's process list, nothing lies in /tmp, no reader sees half a file.
+    """
+    files = tuple(files)
+    staging = places.STAGING
+    moves = "; ".join(
+        f"mkdir -p -m 755 {shlex.quote(file.path.rsplit('/', 1)[0])}; "
+        f"mv -f {shlex.quote(staging + file.path)} {shlex.quote(file.path)}"
+        for file in files
+    )
+    return StringCommand(
+        f"set -e; umask 077; mkdir -p {staging}; "
+        f"base64 -d | tar -x -p --no-same-owner -C {staging}; umask 022; {moves}; rm -rf {staging}",
+        _stdin=_archive(files),
+    )
+
+
+def _archive(files: Iterable[File]) -> str:
+    """Return the files as a tar archive in base64."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for file in files:
+            content = file.content.encode()
+            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry.size, entry.mode = len(content), file.mode
+            archive.addfile(entry, io.BytesIO(content))
+    return base64.encodebytes(buffer.getvalue()).decode()
+
+
+def staged(config: File) -> File:
+    """Return the configuration as it lies beside its place until it is proven."""
+    return File(places.STAGED_CONFIG, config.content, config.mode, config.secret)
+
+
+def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Iterable[str]) -> StringCommand:
+    """Load modules, set sysctls, tell systemd, and only then put the VIPs on their interface.
+
+    The order is law: a VIP on lo before arp_ignore would answer for the MASTER.
+    """
+    acts = [
+        "set -e",
+        f"modprobe -a {_words(modules)}",
+        f"sysctl -q -p {places.SYSCTLS}",
+        "systemctl daemon-reload",
+        f"systemctl -q enable {_words(units)}",
+    ]
+    if plan.vips or any(file.path == places.VIP_UNIT for file in plan.files):
+        acts.append("systemctl restart selfbalance-vip.service")
+    return StringCommand("; ".join(acts))
+
+
+def test_config() -> StringCommand:
+    """Ask the node's own keepalived about the staged file (keepalived(8), -t).
+
+    keepalived runs with a keyword that it does not know, and only says so: that is a failure here.
+    """
+    staged_config = places.STAGED_CONFIG
+    return StringCommand(
+        f"said=$(keepalived -t -f {staged_config} 2>&1); code=$?; "
+        'if [ "$code" -ne 0 ] || case $said in *"Unknown keyword"*) true ;; *) false ;; esac; '
+        f"then printf 'keepalived refuses {staged_config} (exit %s):\\n%s\\n' "
+        '"$code" "$said" >&2; exit 1; fi'
+    )
+
+
+def snapshot(store: SnapshotStore, name: str) -> str:
+    """Keep the IPVS table and the configuration as they are before the node is touched."""
+    return (
+        f"save() {{ {store.save}; }}; ipvsadm --save --numeric | save {shlex.quote(name)}.ipvs; "
+        f"save {shlex.quote(name)}.conf < {places.CONFIG}"
+    )
+
+
+def activate(plan: NodePlan) -> str:
+    """Put the proven configuration in its place and let keepalived take it."""
+    acts = ["set -e"]
+    if plan.config:
+        acts.append(f"mv -f {places.STAGED_CONFIG} {places.CONFIG}")
+    acts += {
+        Act.NONE: [],
+        Act.START: [
+            "systemctl reset-failed keepalived.service 2>/dev/null || true",
+            "systemctl start keepalived.service",
+        ],
+        Act.RELOAD: ["systemctl reload keepalived.service"],
+        Act.RESTART: ["systemctl restart keepalived.service"],
+    }[plan.act]
+    return "; ".join(acts)
+
+
+def _words(values: Iterable[str]) -> str:
+    return " ".join(map(shlex.quote, values))

@@ -1,0 +1,118 @@
+"""What to do on one node: the difference between what it must have and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from selfbalance.desired import DesiredNode, File, places
+from selfbalance.gates.director import table_problems
+from selfbalance.observed import NodeState
+
+
+class Act(str, Enum):
+    """What keepalived has to do on a node. Each is lossless on a node that is not the last one."""
+
+    NONE = "leave alone"
+    START = "start"
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """The changes of one node: harmless ones, made everywhere at once, and keepalived's act.
+
+    `files` are written in place; keepalived.conf, where `config` is set, is staged, tested, and put
+    in place by the act.
+    """
+
+    node: str
+    packages: tuple[str, ...]
+    files: tuple[File, ...]
+    config: File | None
+    modules: tuple[str, ...]
+    sysctls: Mapping[str, str]
+    units: tuple[str, ...]
+    vips: bool
+    act: Act
+
+    @property
+    def harmless(self) -> bool:
+        """Whether there is something to prepare that changes no behaviour."""
+        return bool(self.packages or self.kernel or self.files or self.config)
+
+    @property
+    def kernel(self) -> bool:
+        """Whether kernel or systemd have to be told something."""
+        return bool(
+            self.files or self.modules or self.sysctls or self.units or self.vips or self.packages
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether the node is as described."""
+        return not self.harmless and self.act is Act.NONE
+
+    def lines(self) -> tuple[str, ...]:
+        """Say each change in a few words, for a person who reads a plan."""
+        return (
+            *(f"install {package}" for package in self.packages),
+            *(f"write {file.path}" for file in (*self.files, *filter(None, [self.config]))),
+            *(f"load module {module}" for module in self.modules),
+            *(f"set {name} = {value}" for name, value in self.sysctls.items()),
+            *(f"enable {unit}" for unit in self.units),
+            *(("put the VIPs on their interface",) if self.vips else ()),
+            *((f"{self.act.value} keepalived",) if self.act is not Act.NONE else ()),
+        )
+
+
+def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
+    """Compare a node with what it must have. The same input gives the same plan."""
+    files = tuple(file for file in want.files if _differs(file, seen))
+    config = want.config if _differs(want.config, seen) else None
+    return NodePlan(
+        node=want.name,
+        packages=tuple(p for p in want.packages if p not in seen.packages),
+        files=files,
+        config=config,
+        modules=tuple(m for m in want.modules if m not in seen.modules),
+        sysctls={n: v for n, v in want.sysctls.items() if seen.sysctls.get(n) != v},
+        units=tuple(
+            unit for unit in want.units if unit not in seen.units or not _enabled(seen, unit)
+        ),
+        vips=not all(seen.holds(vip, want.vip_interface) for vip in want.vips)
+        or _inactive(seen, "selfbalance-vip.service"),
+        act=_act(want, seen, files, config),
+    )
+
+
+def _differs(file: File, seen: NodeState) -> bool:
+    found = seen.files.get(file.path)
+    return found is None or (found.sha256, found.mode, found.uid, found.gid) != (
+        file.sha256,
+        file.mode,
+        0,
+        0,
+    )
+
+
+def _enabled(seen: NodeState, unit: str) -> bool:
+    return seen.units[unit].enabled == "enabled"
+
+
+def _inactive(seen: NodeState, unit: str) -> bool:
+    return unit not in seen.units or seen.units[unit].active != "active"
+
+
+def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: File | None) -> Act:
+    if not seen.keepalived_active:
+        return Act.START
+    # systemd takes a changed drop-in's environment and folders at the next start only.
+    if any(file.path == places.DROP_IN for file in files):
+        return Act.RESTART
+    # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
+    if any(table_problems(want, seen)) or (want.sync_daemon and len(seen.sync) != 1):
+        return Act.RESTART
+    return Act.RELOAD if config else Act.NONE

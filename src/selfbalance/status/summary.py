@@ -1,0 +1,85 @@
+"""A look at the cluster as JSON: the same that a person sees, for a machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from selfbalance.gates import View
+from selfbalance.model.standing import STANDINGS
+from selfbalance.observed import NodeState, Unobserved
+from selfbalance.plugins import Verdict
+
+FORMAT = 1
+
+
+def as_json(view: View, verdicts: Mapping[str, Verdict]) -> str:
+    """Return what `status.py` shows as JSON text."""
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "cluster": view.cluster.name,
+            "healthy": all(verdict.good for verdict in verdicts.values()),
+            "vips": [str(vip) for vip in view.vips],
+            "checks": {
+                name: {
+                    "ok": verdict.good,
+                    "seen": verdict.seen,
+                    "problems": [vars(problem) for problem in verdict.problems],
+                }
+                for name, verdict in verdicts.items()
+            },
+            "nodes": [node_row(view, node) for node in view.state.nodes],
+        },
+        indent=2,
+    )
+
+
+def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
+    """Return what the table of nodes shows of one node; None where it is not known."""
+    if isinstance(node, Unobserved):
+        return {"node": node.name, "observed": False, "reason": node.reason}
+    want = view.desired[node.name]
+    instance = node.instances[0] if node.instances else None
+    sessions = [s for s in (_sessions(view, node.name)) if s is not None]
+    return {
+        "node": node.name,
+        "observed": True,
+        "role": instance.role.value if instance else None,
+        "vips": [str(vip) for vip in view.vips if node.holds(vip, want.interface)],
+        "priority": instance.effective_priority if instance else None,
+        "standing": STANDINGS.get(node.demotion) if node.demotion is not None else None,
+        "weight": _weight(view, node.name),
+        "sessions": sum(sessions) if sessions else None,
+        "keepalived": node.packages.get("keepalived"),
+        "kernel": node.kernel,
+    }
+
+
+def _director(view: View) -> NodeState | None:
+    return view.masters[0] if len(view.masters) == 1 else None
+
+
+def _weight(view: View, name: str) -> int | None:
+    """The node's smallest weight in the director's table."""
+    weights = [weight for weight, _ in _rows(view, name)]
+    return min(weights) if weights else None
+
+
+def _sessions(view: View, name: str) -> list[int]:
+    """Running sessions that the director counts for the node, one figure a service."""
+    return [sessions for _, sessions in _rows(view, name)]
+
+
+def _rows(view: View, name: str) -> list[tuple[int, int]]:
+    director = _director(view)
+    if director is None:
+        return []
+    node = view.cluster.node(name)
+    own = {node.address, node.address6}
+    return [
+        (real.weight, real.active_connections)
+        for service in director.table
+        for real in service.realservers
+        if real.address in own
+    ]
