@@ -1,0 +1,469 @@
+"""Load as a client sees it: long sessions that a failover can break, and quick probes that count gaps.
+
+`Load` is the caller's side. The client's side is this module run as a program in the client's
+network, with a `Job` as its one argument: it says `ready`, works, and prints one JSON report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from selfbalance.lab.errors import LabError
+
+Outcome = Literal["alive", "reset", "timed out", "refused"]
+READY = "ready"
+#: A probe that takes longer has failed: what a person calls "it hangs".
+PROBE_TIMEOUT_S = 1.0
+#: A session that is silent for so long is lost. A slow failover (6 s) plus TCP's backed-off
+#: retransmissions (twice that) must still fit.
+SILENCE_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 30.0
+_FIRST_PORT, _LAST_PORT = 2000, 64000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the client is to do. Times in seconds; `requests` is for quick ones without a schedule."""
+
+    url: str
+    sessions: int = 0
+    session_seconds: int = 20
+    probe_interval: float = 0.02
+    duration: float = 0.0
+    requests: int = 0
+    parallel: int = 8
+
+    @property
+    def longest_s(self) -> float:
+        """After so long the client has ended, whatever it met."""
+        requests = (self.requests / self.parallel + 1) * PROBE_TIMEOUT_S
+        return max(self.duration, self.session_seconds) + 2 * SILENCE_TIMEOUT_S + requests
+
+
+@dataclass(frozen=True)
+class Session:
+    """One long download. `alive` only if every byte came; an early end counts as `reset`."""
+
+    node: str | None
+    outcome: Outcome
+    bytes: int
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One request on a connection and source port of its own. Times are `time.monotonic()`."""
+
+    began: float
+    ended: float
+    ok: bool
+    node: str | None = None
+    error: str | None = None
+
+
+@dataclass
+class NodeShare:
+    """What one node served."""
+
+    probes: int = 0
+    sessions: int = 0
+    sessions_alive: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a client went through."""
+
+    sessions: list[Session] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    #: How late the client itself was at worst in starting a probe, in seconds: its own slowness.
+    client_lag: float = 0.0
+
+    @property
+    def failed_probes(self) -> list[Probe]:
+        """Probes that were refused, cut, late, or answered by anything but 200."""
+        return [probe for probe in self.probes if not probe.ok]
+
+    @property
+    def lost_sessions(self) -> list[Session]:
+        """Sessions that missed a byte or more."""
+        return [session for session in self.sessions if session.outcome != "alive"]
+
+    def last_failure_after(self, event: float) -> float | None:
+        """Seconds from `event` to the start of the last probe that failed after it; None if none did."""
+        failed = [probe.began for probe in self.failed_probes if probe.ended >= event]
+        return max(0.0, max(failed) - event) if failed else None
+
+    def by_node(self) -> dict[str, NodeShare]:
+        """Who served what, by node name; what nobody answered is not in it."""
+        shares: dict[str, NodeShare] = {}
+        for probe in self.probes:
+            if probe.ok and probe.node:
+                shares.setdefault(probe.node, NodeShare()).probes += 1
+        for session in self.sessions:
+            if session.node:
+                share = shares.setdefault(session.node, NodeShare())
+                share.sessions += 1
+                share.sessions_alive += session.outcome == "alive"
+        return dict(sorted(shares.items()))
+
+    def to_json(self) -> str:
+        """One line that `from_json` takes back."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Read `to_json`'s line."""
+        data: dict[str, Any] = json.loads(text)
+        return cls(
+            sessions=[Session(**session) for session in data["sessions"]],
+            probes=[Probe(**probe) for probe in data["probes"]],
+            client_lag=data["client_lag"],
+        )
+
+
+# --- the caller's side -----------------------------------------------------------------------
+
+
+class Load:
+    """A client at work. Entering waits for every session's first byte; leaving waits for the end.
+
+    `command` turns an argv into one that runs on the client.
+    """
+
+    def __init__(self, command: Callable[..., list[str]], job: Job) -> None:
+        self._command = command
+        self._job = job
+        self._process: subprocess.Popen[str] | None = None
+        self._report: Report | None = None
+
+    def __enter__(self) -> Load:
+        self._process = _start(self._command, self._job)
+        try:
+            self._wait_ready(self._process)
+        except BaseException:
+            self._stop(self._process)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.report()
+        elif self._process is not None:
+            self._stop(self._process)
+
+    def report(self) -> Report:
+        """Wait until the client has ended, and return what it met."""
+        if self._report is None:
+            if self._process is None:
+                raise LabError("The load was never started: use it in a `with` statement.")
+            self._report = _collect(self._process, self._job)
+        return self._report
+
+    def _wait_ready(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        # The client keeps its own time and says `ready` or ends, so this line always comes.
+        line = process.stdout.readline().strip()
+        if line != READY:
+            process.wait()
+            said = process.stderr.read().strip()[-500:] if process.stderr else ""
+            raise LabError(f"The lab's client did not start its load: {said or line}")
+
+    @staticmethod
+    def _stop(process: subprocess.Popen[str]) -> None:
+        _kill_group(process)
+        process.communicate()
+
+
+def requests(
+    command: Callable[..., list[str]], url: str, count: int, timeout: float
+) -> list[Probe]:
+    """`count` quick requests, a few at a time."""
+    job = Job(url, requests=count)
+    process = _start(command, job)
+    return _collect(process, job, timeout).probes
+
+
+def _start(command: Callable[..., list[str]], job: Job) -> subprocess.Popen[str]:
+    source = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        command(sys.executable, "-m", "selfbalance.lab.load", json.dumps(asdict(job))),
+        env={**os.environ, "PYTHONPATH": path, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _collect(process: subprocess.Popen[str], job: Job, timeout: float | None = None) -> Report:
+    limit = job.longest_s + START_TIMEOUT_S if timeout is None else timeout
+    try:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired as error:
+        _kill_group(process)
+        process.communicate()
+        raise LabError(f"The lab's client did not end within {limit:.0f} s.") from error
+    except BaseException:
+        _kill_group(process)
+        process.communicate()
+        raise
+    if process.returncode:
+        raise LabError(f"The lab's client ended with {process.returncode}: {err.strip()[-500:]}")
+    return Report.from_json(out.strip().splitlines()[-1])
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+# --- the client's side -----------------------------------------------------------------------
+
+
+class _Cut(Exception):  # noqa: N818 - it names what happened to the answer
+    """The answer was not a whole HTTP answer."""
+
+
+class _Client:
+    """Sockets to one address and port, each from a source port that was not used before."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        port = parts.port or 80
+        self._family, _, _, _, self._target = socket.getaddrinfo(
+            parts.hostname, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )[0]
+        self.path = parts.path or "/"
+        self._request = "GET {} HTTP/1.1\r\nHost: " + parts.netloc + "\r\nConnection: close\r\n\r\n"
+        self._next_port = random.randrange(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - no secret
+
+    async def get(self, path: str) -> tuple[socket.socket, float]:
+        """A connection that the request was sent on, and when it began."""
+        began = time.monotonic()
+        sock = self._socket()
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(sock, self._target)
+            await loop.sock_sendall(sock, self._request.format(path).encode())
+        except BaseException:
+            sock.close()
+            raise
+        return sock, began
+
+    def _socket(self) -> socket.socket:
+        sock = socket.socket(self._family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        anywhere = "::" if self._family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - a source
+        for _ in range(100):
+            self._next_port += 1
+            if self._next_port > _LAST_PORT:
+                self._next_port = _FIRST_PORT
+            try:
+                sock.bind((anywhere, self._next_port))
+            except OSError:  # somebody has it, or had it a minute ago
+                continue
+            return sock
+        sock.close()
+        raise OSError(errno.EADDRINUSE, "no free source port")
+
+
+@dataclass(frozen=True)
+class _Head:
+    status: int
+    node: str | None
+    length: int | None
+    rest: bytes
+
+
+def parse_head(data: bytes) -> _Head | None:
+    """The head of an HTTP answer, or None while it is not whole."""
+    head, found, rest = data.partition(b"\r\n\r\n")
+    if not found:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    words = first.split()
+    if len(words) < 2 or not words[1].isdigit():
+        raise _Cut("not an HTTP answer")
+    length = fields.get("content-length")
+    return _Head(int(words[1]), fields.get("x-node"), int(length) if length else None, rest)
+
+
+async def _read_head(sock: socket.socket) -> _Head:
+    data, loop = b"", asyncio.get_running_loop()
+    while (head := parse_head(data)) is None:
+        more = await loop.sock_recv(sock, 65536)
+        if not more:
+            raise _Cut("cut short")
+        data += more
+    return head
+
+
+def reason(error: BaseException) -> str:
+    """A failure in the words of a report."""
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return "timed out"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return "reset"
+    if isinstance(error, OSError):
+        return (os.strerror(error.errno) if error.errno else str(error)).lower()
+    return str(error)
+
+
+async def _answer(client: _Client) -> tuple[str | None, str | None]:
+    """Ask once; (node, what is wrong with the answer)."""
+    sock, _ = await client.get(client.path)
+    with sock:
+        head = await _read_head(sock)
+        got, loop = len(head.rest), asyncio.get_running_loop()
+        while head.length is None or got < head.length:
+            more = await loop.sock_recv(sock, 65536)
+            if not more:
+                break
+            got += len(more)
+    if head.status != 200:
+        return head.node, f"status {head.status}"
+    return head.node, "cut short" if head.length is not None and got < head.length else None
+
+
+async def _probe(client: _Client, probes: list[Probe]) -> None:
+    began = time.monotonic()
+    node, error = None, None
+    try:
+        node, error = await asyncio.wait_for(_answer(client), PROBE_TIMEOUT_S)
+    except (OSError, _Cut, asyncio.TimeoutError) as failure:
+        error = reason(failure)
+    probes.append(Probe(began, time.monotonic(), error is None, node, error))
+
+
+class _LongSession:
+    """One download; `started` is set with its first byte, or with its end."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.node: str | None = None
+        self.bytes = 0
+        self.outcome: Outcome = "refused"
+
+    async def run(self, client: _Client, path: str) -> Session:
+        began = time.monotonic()
+        try:
+            self.outcome = await self._download(client, path)
+        except (TimeoutError, asyncio.TimeoutError):
+            self.outcome = "timed out"
+        except (OSError, _Cut) as error:
+            refused = self.outcome == "refused" and not isinstance(error, ConnectionResetError)
+            self.outcome = "refused" if refused else "reset"
+        finally:
+            self.started.set()
+        return Session(self.node, self.outcome, self.bytes, began, time.monotonic())
+
+    async def _download(self, client: _Client, path: str) -> Outcome:
+        loop = asyncio.get_running_loop()
+        sock, _ = await asyncio.wait_for(client.get(path), SILENCE_TIMEOUT_S)
+        self.outcome = "reset"  # from here on an error means a connection that was there
+        with sock:
+            head = await asyncio.wait_for(_read_head(sock), SILENCE_TIMEOUT_S)
+            if head.status != 200 or head.length is None:
+                return "refused"
+            self.node, self.bytes = head.node, len(head.rest)
+            while self.bytes < head.length:
+                if self.bytes:
+                    self.started.set()
+                more = await asyncio.wait_for(loop.sock_recv(sock, 65536), SILENCE_TIMEOUT_S)
+                if not more:
+                    return "reset"
+                self.bytes += len(more)
+        return "alive"
+
+
+async def _spread(work: list[Callable[[], Coroutine[Any, Any, None]]], parallel: int) -> None:
+    """Run all, at most `parallel` at a time."""
+    gate = asyncio.Semaphore(parallel)
+
+    async def one(start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async with gate:
+            await start()
+
+    await asyncio.gather(*(one(start) for start in work))
+
+
+async def _scheduled_probes(client: _Client, job: Job, probes: list[Probe]) -> float:
+    """A probe at every multiple of the interval; returns how late one was started at worst."""
+    tasks, lag, start = set(), 0.0, time.monotonic()
+    for number in range(int(job.duration / job.probe_interval)):
+        due = start + number * job.probe_interval
+        if (wait := due - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        lag = max(lag, time.monotonic() - due)
+        task = asyncio.create_task(_probe(client, probes))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    if tasks:
+        await asyncio.wait(tasks)
+    return lag
+
+
+async def _start_sessions(client: _Client, job: Job) -> list[asyncio.Task[Session]]:
+    """Start them 5 ms apart (a burst of SYNs is no failover), and wait for everyone's first byte."""
+    sessions = [_LongSession() for _ in range(job.sessions)]
+    tasks = []
+    for session in sessions:
+        path = f"/slow/{job.session_seconds}"
+        tasks.append(asyncio.create_task(session.run(client, path)))
+        await asyncio.sleep(0.005)
+    for session in sessions:
+        await session.started.wait()
+    return tasks
+
+
+async def work(job: Job, ready: Callable[[], None]) -> Report:
+    """Do the job; `ready` is called once every session has its first byte."""
+    client, probes = _Client(job.url), list[Probe]()
+    sessions = await _start_sessions(client, job)
+    ready()
+    lag = await _scheduled_probes(client, job, probes)
+    await _spread([lambda: _probe(client, probes)] * job.requests, job.parallel)
+    if sessions:
+        await asyncio.wait(sessions, timeout=job.longest_s - job.duration)
+    for session in sessions:
+        session.cancel()
+    ended = [session.result() for session in sessions if session.done() and not session.cancelled()]
+    return Report(ended, sorted(probes, key=lambda probe: probe.began), lag)
+
+
+def main() -> None:
+    """The client's side as a program."""
+    job = Job(**json.loads(sys.argv[1]))
+    report = asyncio.run(work(job, lambda: print(READY, flush=True)))  # noqa: T201 - its answer
+    print(report.to_json(), flush=True)  # noqa: T201 - its answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The lab's network: a holder process whose namespaces hold a bridge, the client and every port.
+
+Nothing is mounted and nothing is named in /run/netns: when the holder dies, the kernel takes it all.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selfbalance.lab import host
+from selfbalance.lab.errors import LabError
+from selfbalance.lab.model import CLIENT_HOST, HUB_HOST, LabNode, address, address6
+from selfbalance.lab.processes import Process, recorded, recording, start_detached
+from selfbalance.lab.state import StateFolder
+
+BRIDGE = "hub"
+CLIENT_PORT = "port-client"
+#: Sleeps for ever; ignoring SIGCHLD makes the kernel reap for it, so it can be pid 1 of a namespace.
+HOLD = ("env", "--ignore-signal=CHLD", "sleep", "infinity")
+#: All that a veth end or bridge may leave to a card. With any of it on, bulk transfers over UML's raw
+#: transport hang while small packets pass.
+_OFFLOADS = [
+    word for offload in ("rx", "tx", "sg", "tso", "gso", "gro") for word in (offload, "off")
+]
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """The way into the lab: the holder's network and pid namespaces, or the client's."""
+
+    holder: int
+    network: int
+    user: bool
+
+    def command(self, *argv: str) -> list[str]:
+        """`argv`, run inside: what it starts dies with the lab."""
+        return [*self._enter(), f"--pid=/proc/{self.holder}/ns/pid", "--", *argv]
+
+    def look(self, *argv: str) -> list[str]:
+        """`argv` on the lab's network only; processes of the machine stay visible by their pids."""
+        return [*self._enter(), "--", *argv]
+
+    def _enter(self) -> list[str]:
+        user = (
+            [f"--user=/proc/{self.holder}/ns/user", "--preserve-credentials"] if self.user else []
+        )
+        return ["nsenter", *user, f"--net=/proc/{self.network}/ns/net"]
+
+
+def start_holder(folder: StateFolder) -> Process:
+    """The root of the lab's process tree: pid 1 of a pid namespace, owner of the hub's network."""
+    user = [] if host.is_root() else ["--user", "--map-root-user"]
+    record = folder.record("holder")
+    command = [
+        "unshare",
+        *user,
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        *recording(record, HOLD),
+    ]
+    return start_detached(command, folder.log("holder"), record)
+
+
+def start_client(folder: StateFolder, hub: Namespaces) -> Process:
+    """The client's own network, held by a process inside the lab's tree."""
+    record = folder.record("client")
+    command = hub.command("unshare", "--net", *recording(record, HOLD))
+    return start_detached(command, folder.log("client"), record)
+
+
+def namespaces(folder: StateFolder, user: bool, of: str = "holder") -> Namespaces:
+    """The way into a running lab's hub (`holder`) or its `client`."""
+    holder, network = recorded(folder.record("holder")), recorded(folder.record(of))
+    if holder is None or network is None or not (holder.alive and network.alive):
+        raise LabError(f"Lab {folder.name!r} is not running. Next: selfbalance lab up")
+    return Namespaces(holder.pid, network.pid, user)
+
+
+def build_hub(hub: Namespaces, client_pid: int, transport: str, nodes: Iterable[LabNode]) -> None:
+    """The bridge with its addresses, a port for the client, a port per node."""
+    # Multicast snooping off: VRRP's multicast must reach every port without anybody joining by IGMP.
+    lines = [
+        "link set lo up",
+        f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+        f"link set {BRIDGE} address 02:5b:00:00:00:fe up",
+        f"address add {address(HUB_HOST)}/24 dev {BRIDGE}",
+        f"address add {address6(HUB_HOST)}/64 dev {BRIDGE} nodad",
+        f"link add {CLIENT_PORT} type veth peer name eth0 netns {client_pid}",
+        f"link set {CLIENT_PORT} addrgenmode none master {BRIDGE} up",
+    ]
+    for node in nodes:
+        lines += _port(node, transport)
+    _ip(hub, lines)
+    if transport == "raw":
+        ends = [
+            BRIDGE,
+            CLIENT_PORT,
+            *(name for node in nodes for name in (node.port, guest_end(node))),
+        ]
+        _offloads_off(hub, ends)
+
+
+def _port(node: LabNode, transport: str) -> list[str]:
+    if transport == "tap":
+        made = [f"tuntap add mode tap name {node.port}"]
+    else:
+        # The guest answers ARP itself; the hub must not answer for it at the guest's end.
+        end = guest_end(node)
+        made = [
+            f"link add {node.port} type veth peer name {end}",
+            f"link set {end} addrgenmode none arp off up",
+        ]
+    return [*made, f"link set {node.port} addrgenmode none master {BRIDGE} up"]
+
+
+def guest_end(node: LabNode) -> str:
+    """Without tap: the end of the veth pair that UML's packet socket is on."""
+    return f"guest-{node.name}"
+
+
+def build_client(client: Namespaces, transport: str) -> None:
+    """The client's address, and room for thousands of short connections."""
+    _ip(
+        client,
+        [
+            "link set lo up",
+            "link set eth0 address 02:5b:00:00:00:c8 up",
+            f"address add {address(CLIENT_HOST)}/24 dev eth0",
+            f"address add {address6(CLIENT_HOST)}/64 dev eth0 nodad",
+        ],
+    )
+    _check(client.look("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=1100 65000"))
+    if transport == "raw":
+        _offloads_off(client, ["eth0"])
+
+
+def plug(hub: Namespaces, node: LabNode, plugged: bool) -> None:
+    """Put the node's port into the bridge, or take it out.
+
+    Never down and up: UML's receiver stays dead after that until the node boots again.
+    """
+    master = f"master {BRIDGE}" if plugged else "nomaster"
+    _ip(hub, [f"link set {node.port} {master}"])
+
+
+def plugged(hub: Namespaces) -> dict[str, bool]:
+    """For every port in the hub: whether it is in the bridge."""
+    done = _check(hub.look("ip", "-j", "link", "show"))
+    links: list[dict[str, Any]] = json.loads(done.stdout)
+    return {str(link["ifname"]): link.get("master") == BRIDGE for link in links}
+
+
+def _offloads_off(where: Namespaces, links: Sequence[str]) -> None:
+    for link in links:
+        # ethtool fails where a link lacks one of them; what it has is off all the same.
+        command = where.look("ethtool", "-K", link, *_OFFLOADS)
+        subprocess.run(command, env=host.environment(), capture_output=True, check=False)
+
+
+def _ip(where: Namespaces, lines: Iterable[str]) -> None:
+    _check(where.look("ip", "-batch", "-"), input="".join(f"{line}\n" for line in lines))
+
+
+def _check(command: list[str], input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
+    done = subprocess.run(
+        command, env=host.environment(), input=input, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LabError(f"The lab's network: `{' '.join(command)}` failed: {done.stderr.strip()}")
+    return done

@@ -1,0 +1,46 @@
+"""One node: a User Mode Linux kernel in a pid namespace of its own. Killing it is a power failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selfbalance.lab.image import Image
+from selfbalance.lab.model import LabNode
+from selfbalance.lab.network import Namespaces, guest_end
+from selfbalance.lab.processes import Process, recording, start_detached
+from selfbalance.lab.state import LabState, StateFolder
+
+
+def start(folder: StateFolder, state: LabState, node: LabNode, hub: Namespaces) -> Process:
+    """Power on. The recorded process is pid 1 of the namespace that holds all of the node's processes."""
+    record = folder.record(node.name)
+    preload = Image(Path(state.image)).preload
+    kernel = ["env", f"LD_PRELOAD={preload}"] if preload else []
+    kernel += ["linux.uml", *kernel_arguments(folder, state, node)]
+    inside = ["unshare", "--pid", "--fork", "--kill-child", *recording(record, kernel)]
+    return start_detached(hub.command(*inside), folder.log(node.name), record, cwd=folder.path)
+
+
+def kernel_arguments(folder: StateFolder, state: LabState, node: LabNode) -> list[str]:
+    """The kernel's command line: UML's own words first, then what the node reads of it."""
+    port = node.port if state.transport == "tap" else guest_end(node)
+    disk = Image(Path(state.image)).disk
+    return [
+        f"mem={state.memory_mb}M",
+        f"umid={node.name}",
+        "uml_dir=uml/",  # below the working folder: a UNIX socket's path must stay short
+        f"ubd0={folder.disk(node.name)},{disk}",
+        f"vec0:transport={state.transport},ifname={port},mac={node.mac},depth=128,gro=1",
+        "con=null",
+        "con0=null,fd:1",
+        "ssl=null",
+        "root=/dev/ubda",
+        "rw",
+        "quiet",
+        "net.ifnames=0",
+        f"systemd.hostname={node.name}",
+        "systemd.show_status=false",
+        f"lab.interface={state.interface}",
+        f"lab.address={node.address}/24",
+        f"lab.address6={node.address6}/64",
+    ]
