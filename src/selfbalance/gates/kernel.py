@@ -9,7 +9,6 @@ from selfbalance.plugins import Problem, Verdict
 def kernel(view: View) -> Verdict:
     """Compare each module and each sysctl with what is desired."""
     problems = []
-    names: set[str] = set()
     for want, seen in view.pairs():
         for module in want.modules:
             if module not in seen.modules:
@@ -17,7 +16,6 @@ def kernel(view: View) -> Verdict:
                     Problem(f"{seen.name}: module {module} is not loaded", seen.name, _REMEDY)
                 )
         for name, value in want.sysctls.items():
-            names.add(name.rsplit(".", 1)[1])
             if seen.sysctls.get(name) != value:
                 has = seen.sysctls.get(name, "not there")
                 problems.append(
@@ -25,7 +23,11 @@ def kernel(view: View) -> Verdict:
                         f"{seen.name}: {name} is {has}; it should be {value}", seen.name, _REMEDY
                     )
                 )
-    return Verdict(f"{', '.join(sorted(names))} as described", tuple(problems))
+    want = next(iter(view.desired.values()))
+    return Verdict(
+        f"{len(want.modules)} modules and {len(want.sysctls)} sysctls as described",
+        tuple(problems),
+    )
 
 
 _REMEDY = "put it right: run cluster.py; then find out who changed it"

@@ -34,8 +34,9 @@ section units
 systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {{ units }} ||
     echo '!systemctl failed'
 
+# ipvsadm loads ip_vs where it is not loaded: a look changes nothing, so it is not asked then.
 section table
-cat /proc/net/ip_vs 2>/dev/null
+if [ -e /proc/net/ip_vs ]; then ipvsadm --list --numeric || echo '!ipvsadm failed'; fi
 
 section sync
 if [ -e /proc/net/ip_vs ]; then ipvsadm --list --daemon || echo '!ipvsadm failed'; fi

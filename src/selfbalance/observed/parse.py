@@ -6,7 +6,7 @@ import json
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any
 
 from selfbalance.errors import ObservationError
@@ -141,7 +141,7 @@ def _units(lines: Sequence[str]) -> Mapping[str, object]:
 
 
 def _table(lines: Sequence[str]) -> Mapping[str, object]:
-    """Read /proc/net/ip_vs (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show)."""
+    """Read `ipvsadm --list --numeric`; /proc/net/ip_vs does not show a scheduler's flags."""
     services: list[tuple[list[str], list[SeenRealserver]]] = []
     for line in lines[_EMPTY_TABLE_LINES:]:
         words = line.split()
@@ -154,13 +154,13 @@ def _table(lines: Sequence[str]) -> Mapping[str, object]:
 
 def _service(words: Sequence[str], realservers: Sequence[SeenRealserver]) -> SeenService:
     vip, port = _endpoint(words[1])
-    flags = words[3].strip("()").split(",") if words[3:] and words[3].startswith("(") else words[3:]
+    flags = next((word for word in words[3:] if word.startswith("(")), "").strip("()")
     return SeenService(
         protocol=words[0].lower(),
         vip=vip,
         port=port,
         scheduler=words[2],
-        flags=frozenset(flag for flag in flags if flag not in ("", "ops", "persistent")),
+        flags=frozenset(filter(None, flags.split(","))),
         realservers=tuple(realservers),
     )
 
@@ -172,11 +172,9 @@ def _realserver(words: Sequence[str]) -> SeenRealserver:
 
 
 def _endpoint(text: str) -> tuple[IPAddress, int]:
-    """Read "C000020A:0050" or "[2001:0db8:...]:0050"."""
+    """Read "192.0.2.10:80" or "[2001:db8::10]:80"."""
     host, port = text.rsplit(":", 1)
-    if host.startswith("["):
-        return IPv6Address(host.strip("[]")), int(port, 16)
-    return IPv4Address(int(host, 16)), int(port, 16)
+    return ip_address(host.strip("[]")), int(port)
 
 
 def _sync(lines: Sequence[str]) -> Mapping[str, object]:

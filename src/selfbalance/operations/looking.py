@@ -63,7 +63,8 @@ class Sights:
         if key not in self._sights:
             self._sights[key] = AsyncResult()
             self._sights[key].set(look(host))
-        return self._sights[key].get()
+        sight = self._sights[key].get()
+        return sight or Unobserved(host.name, "nobody looked")
 
     def forget(self, host: Host) -> None:
         """Say that something was done to the node: what was seen of it is no longer true."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pyinfra import logger
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.host import Host
-from pyinfra.context import ctx_config
+from pyinfra.context import ctx_state
 from typing_extensions import override
 
 from selfbalance.desired import File, masked
@@ -28,7 +28,7 @@ def say_plan(host: Host, plan: NodePlan) -> None:
     """Say what will be done to a node and, with `--diff`, how its files change."""
     for line in plan.lines():
         say(f"{host.print_prefix}{line}")
-    if ctx_config.get().DIFF:
+    if ctx_state.get().config.DIFF:
         for file in (*plan.files, *filter(None, [plan.config])):
             for line in _diff(file, host.get_fact(Text, path=file.path, _ignore_errors=True)):
                 say(f"{host.print_prefix}{line}")

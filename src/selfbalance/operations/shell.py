@@ -29,7 +29,7 @@ def write_files(files: Iterable[File]) -> StringCommand:
     )
     return StringCommand(
         f"set -e; umask 077; mkdir -p {staging}; "
-        f"base64 -d | tar -x -p --no-same-owner -C {staging}; umask 022; {moves}; rm -rf {staging}",
+        f"base64 -d | tar -x -m -p --no-same-owner -C {staging}; umask 022; {moves}; rm -rf {staging}",
         _stdin=_archive(files),
     )
 
@@ -37,7 +37,7 @@ def write_files(files: Iterable[File]) -> StringCommand:
 def _archive(files: Iterable[File]) -> str:
     """Return the files as a tar archive in base64."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for file in files:
             content = file.content.encode()
             entry = tarfile.TarInfo(file.path.lstrip("/"))

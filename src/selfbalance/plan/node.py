@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -57,15 +57,21 @@ class NodePlan:
 
     def lines(self) -> tuple[str, ...]:
         """Say each change in a few words, for a person who reads a plan."""
+        settings = (f"{name}={value}" for name, value in self.sysctls.items())
         return (
-            *(f"install {package}" for package in self.packages),
+            *_line("install", self.packages),
             *(f"write {file.path}" for file in (*self.files, *filter(None, [self.config]))),
-            *(f"load module {module}" for module in self.modules),
-            *(f"set {name} = {value}" for name, value in self.sysctls.items()),
-            *(f"enable {unit}" for unit in self.units),
+            *_line("load module", self.modules),
+            *_line("set", settings),
+            *_line("enable", self.units),
             *(("put the VIPs on their interface",) if self.vips else ()),
             *((f"{self.act.value} keepalived",) if self.act is not Act.NONE else ()),
         )
+
+
+def _line(verb: str, things: Iterable[str]) -> tuple[str, ...]:
+    listed = " ".join(things)
+    return (f"{verb} {listed}",) if listed else ()
 
 
 def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
