@@ -25,7 +25,7 @@ class _Lazy(click.Group):
         command = getattr(import_module(module), name)
         return command if isinstance(command, click.Command) else None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         own = {name: command.get_short_help_str() for name, command in self.commands.items()}
         lines = {**own, **{name: line for name, (_, line) in _COMMANDS.items()}}
         with formatter.section("Commands"):
@@ -35,4 +35,4 @@ class _Lazy(click.Group):
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="selfbalance")
 def main() -> None:
-    """Self-balancing clusters: web servers that share one virtual IP, each of them able to direct."""
+    """Self-balancing clusters: web servers that share one virtual IP and direct each other."""

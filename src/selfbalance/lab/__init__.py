@@ -1,4 +1,4 @@
-"""The lab: nodes with kernels of their own, as ordinary processes, and a client that counts what it loses."""
+"""The lab: nodes with kernels of their own as ordinary processes, and a client that counts."""
 
 from selfbalance.lab.errors import LabError
 from selfbalance.lab.lab import Lab

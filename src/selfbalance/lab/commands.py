@@ -56,9 +56,11 @@ def lab() -> None:
     help="The nodes' data interface; bond0 is a real bond over eth0.",
 )
 @click.option("--memory", default=384, show_default=True, help="Per node, in MiB.")
-@click.option("--install", is_flag=True, help="As root: install the Debian packages that the lab needs.")
+@click.option(
+    "--install", is_flag=True, help="As root: install the Debian packages that the lab needs."
+)
 @click.option("--fresh", is_flag=True, help="Take a running lab of this name down first.")
-def up(  # noqa: PLR0913 - one per option
+def up(  # noqa: PLR0913, PLR0917 - one per option
     name: str, nodes: int, suite: str, interface: str, memory: int, install: bool, fresh: bool
 ) -> None:
     """Boot a lab and wait until ssh answers on every node."""
@@ -186,7 +188,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
     """Plain lines; at a terminal, also a spinner with the latest one."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        yield lambda line: click.echo(line)
+        yield click.echo
         return
     with console.status("Looking at this machine") as spinner:
 

@@ -10,4 +10,4 @@ class LabError(SelfbalanceError):
 
 
 class MissingOnHost(LabError):  # noqa: N818 - it names an outcome, not an accident
-    """This machine lacks something that the lab needs. The message names the fix."""
+    """Something that the lab needs is not on this machine. The message names the fix."""

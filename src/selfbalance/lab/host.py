@@ -1,4 +1,4 @@
-"""What this machine offers to a lab, what it lacks, and the one place that decides how nodes are wired."""
+"""What this machine offers to a lab and what it lacks; the one place that chooses the wiring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOOLS = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
 }
-#: Needed besides by an ordinary user: subordinate ids for the image, offloads off for packet sockets.
+#: Needed besides by an ordinary user: ids for the image, offloads off for packet sockets.
 USER_TOOLS = {"newuidmap": "uidmap", "ethtool": "ethtool"}
 #: Needed besides where the CPU's registers are too wide for User Mode Linux (wide_registers.c).
 WIDE_TOOLS = {"gcc": "gcc"}
@@ -45,7 +45,7 @@ def is_root() -> bool:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with the folders of administrators' tools on PATH, and plain English."""
+    """The environment for tools: administrators' folders on PATH, messages in plain English."""
     path = os.environ.get("PATH", os.defpath)
     return {**os.environ, "PATH": os.pathsep.join((path, *_SBIN)), "LC_ALL": "C.UTF-8"}
 
@@ -76,7 +76,8 @@ def wide_registers() -> bool:
 def signal_room(auxv: bytes) -> int:
     """AT_MINSIGSTKSZ from an auxiliary vector, in bytes; 0 where the kernel gives none."""
     whole = auxv[: len(auxv) // 16 * 16]
-    return dict(struct.iter_unpack("=QQ", whole)).get(_AT_MINSIGSTKSZ, 0)
+    rooms = [value for key, value in struct.iter_unpack("=QQ", whole) if key == _AT_MINSIGSTKSZ]
+    return int(rooms[0]) if rooms else 0
 
 
 def missing_message(packages: Iterable[str], root: bool) -> str:
@@ -91,7 +92,7 @@ def missing_message(packages: Iterable[str], root: bool) -> str:
 
 
 def require(install: bool, progress: Callable[[str], None]) -> None:
-    """Raise MissingOnHost unless this machine can run a lab; with `install`, root installs what it can."""
+    """Raise MissingOnHost unless a lab can run here; with `install`, root installs what it can."""
     packages = missing_packages(needed_tools(is_root()))
     if packages and install and is_root():
         _install(packages, progress)
@@ -110,7 +111,8 @@ def _install(packages: Iterable[str], progress: Callable[[str], None]) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise MissingOnHost(
-            f"apt-get could not install {' '.join(packages)}: {last} Next: apt-get update, then again."
+            f"apt-get could not install {' '.join(packages)}: {last} "
+            "Next: apt-get update, then again."
         )
 
 
@@ -126,14 +128,15 @@ def _require_user_namespaces() -> None:
     )
     if probe.returncode:
         raise MissingOnHost(
-            f"This user may not make user namespaces ({probe.stderr.strip() or 'no reason given'}). "
-            "Next, as root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
-            "(Ubuntu: also kernel.apparmor_restrict_unprivileged_userns=0), or run the lab as root."
+            f"{user.pw_name} may not make user namespaces ({probe.stderr.strip() or 'untold'}). "
+            "Next, as root: sysctl -w user.max_user_namespaces=10000 (older Debian: also "
+            "kernel.unprivileged_userns_clone=1; Ubuntu: "
+            "kernel.apparmor_restrict_unprivileged_userns=0), or run the lab as root."
         )
 
 
 def has_subids(text: str, name: str, uid: int) -> bool:
-    """Whether a subuid(5) file gives the user (by name or number) a range that holds a whole system."""
+    """Whether a subuid(5) file gives the user, by name or number, ids for a whole system."""
     for line in text.splitlines():
         owner, _, rest = line.strip().partition(":")
         count = rest.rpartition(":")[2]
@@ -156,7 +159,7 @@ def user_namespace() -> list[str]:
 
 
 def transport() -> str:
-    """`tap` where this process may make one, else `raw`: a packet socket on the end of a veth pair."""
+    """`tap` where this process may make one, else `raw`: a packet socket on a veth pair's end."""
     try:
         os.close(os.open("/dev/net/tun", os.O_RDWR))
     except OSError:

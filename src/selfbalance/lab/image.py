@@ -89,7 +89,7 @@ def _files() -> list[tuple[str, bytes]]:
 
 
 def kernel_version() -> str:
-    """The version of User Mode Linux on this machine, e.g. 6.1.176; its modules' folder has that name."""
+    """The version of User Mode Linux here, e.g. 6.1.176; its modules' folder has that name."""
     done = subprocess.run(
         ["linux.uml", "--version"],
         env=host.environment(),
@@ -100,7 +100,7 @@ def kernel_version() -> str:
     version = done.stdout.strip()
     if not (MODULES / version).is_dir() or not version:
         raise MissingOnHost(
-            f"User Mode Linux says it is {version or 'nothing'}, and {MODULES} has no modules for that. "
+            f"User Mode Linux here is {version or 'mute'}, and {MODULES} has no modules for that. "
             "Next, as root: apt-get install --reinstall user-mode-linux"
         )
     return version
@@ -142,7 +142,7 @@ def _sources(suite: str) -> str:
 
 
 def ensure(suite: str, progress: Callable[[str], None]) -> Image:
-    """The image of `suite`, built now if the cache has none. Two labs that want it build it once."""
+    """The image of `suite`, built now if the cache has none; two labs at once build it once."""
     kernel = kernel_version()
     parts = (
         suite,

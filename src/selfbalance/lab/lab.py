@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfbalance.lab import host, image, load, network, node, repository, ssh
+from selfbalance.lab import host, image, network, node, repository, ssh
 from selfbalance.lab.errors import LabError
+from selfbalance.lab.load import Job, Load, Probe
+from selfbalance.lab.load import requests as quick_requests
 from selfbalance.lab.model import INTERFACES, LabNode
 from selfbalance.lab.model import nodes as make_nodes
 from selfbalance.lab.processes import recorded
@@ -45,6 +47,7 @@ class Lab:
     def up(  # noqa: PLR0913 - each is a choice of the person who boots the lab
         cls,
         name: str = DEFAULT_NAME,
+        *,
         nodes: int = 3,
         suite: str = "bookworm",
         interface: str = "eth0",
@@ -133,7 +136,7 @@ class Lab:
         check: bool = True,
         input: str | None = None,  # noqa: A002 - subprocess's word
     ) -> subprocess.CompletedProcess[str]:
-        """Run a shell command on a node by ssh. With `check`, a failure is a LabError that quotes it."""
+        """Run a shell command on a node by ssh; with `check`, a failure is a LabError."""
         argv = [*ssh.command(self.ssh_config, self.node(node).name, "-o", "BatchMode=yes"), command]
         done = _bounded(argv, timeout, input, f"{node}: `{command}`")
         if check and done.returncode:
@@ -147,7 +150,7 @@ class Lab:
         timeout: float = 60,
         input: str | None = None,  # noqa: A002 - subprocess's word
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on the client, which has no ssh and no kernel of its own: only its network."""
+        """Run a command on the client: this machine's programs, a network of its own."""
         return _bounded(self.client_command(*argv), timeout, input, f"client: `{' '.join(argv)}`")
 
     def client_command(self, *argv: str) -> list[str]:
@@ -183,17 +186,17 @@ class Lab:
         probe_interval: float = 0.02,
         duration: float = 25,
         session_seconds: int = 20,
-    ) -> load.Load:
-        """Long sessions and quick probes against `url`; a context manager (see `load.Load`)."""
-        return load.Load(
+    ) -> Load:
+        """Long sessions and quick probes against `url`; a context manager (see `Load`)."""
+        return Load(
             self.client_command,
-            load.Job(url, sessions=sessions, probe_interval=probe_interval, duration=duration,
+            Job(url, sessions=sessions, probe_interval=probe_interval, duration=duration,
                      session_seconds=session_seconds),
         )  # fmt: skip
 
-    def requests(self, url: str, count: int, timeout: float = 60) -> list[load.Probe]:
+    def requests(self, url: str, count: int, timeout: float = 60) -> list[Probe]:
         """`count` quick requests, a few at a time, each on a connection of its own."""
-        return load.requests(self.client_command, url, count, timeout)
+        return quick_requests(self.client_command, url, count, timeout)
 
     def status(self) -> list[NodeStatus]:
         """Every node's power, cable and answer; the nodes are asked at the same time."""
@@ -279,9 +282,14 @@ def _refusal(folder: StateFolder) -> str:
     state = folder.read()
     assert state is not None  # noqa: S101 - it is complete
     return (
-        f"Lab {folder.name!r} is running: {len(state.nodes)} nodes of {state.suite} on {state.interface}. "
-        f"Next: selfbalance lab status, or selfbalance lab down, or selfbalance lab up --fresh."
+        f"Lab {folder.name!r} is running: {len(state.nodes)} nodes of {state.suite} on "
+        f"{state.interface}. Next: `selfbalance lab status`, or `lab down`, or `lab up --fresh`"
+        f"{_with_name(folder.name)}."
     )
+
+
+def _with_name(name: str) -> str:
+    return "" if name == DEFAULT_NAME else f" (each with --name {name})"
 
 
 def _holder_lives(folder: StateFolder) -> bool:
@@ -290,7 +298,7 @@ def _holder_lives(folder: StateFolder) -> bool:
 
 
 def _take_down(folder: StateFolder) -> None:
-    """Kill the root of the tree; the kernel takes its namespaces, and with them all that is inside."""
+    """Kill the root of the tree; the kernel takes its namespaces with all that is inside."""
     holder = recorded(folder.record("holder"))
     if holder is not None:
         holder.kill()
@@ -327,8 +335,8 @@ def _boot(folder: StateFolder, state: LabState, progress: Progress) -> Lab:
 def _bounded(
     argv: Sequence[str],
     timeout_s: float,
-    input: str | None,
-    what: str,  # noqa: A002
+    input: str | None,  # noqa: A002
+    what: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a session of its own, and kill all of that session when time is up."""
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Load as a client sees it: long sessions that a failover can break, and quick probes that count gaps.
+"""Load as a client sees it: long sessions that a failover can break, quick probes that count gaps.
 
 `Load` is the caller's side. The client's side is this module run as a program in the client's
 network, with a `Job` as its one argument: it says `ready`, works, and prints one JSON report.
@@ -38,7 +38,7 @@ _FIRST_PORT, _LAST_PORT = 2000, 64000
 
 @dataclass(frozen=True)
 class Job:
-    """What the client is to do. Times in seconds; `requests` is for quick ones without a schedule."""
+    """What the client is to do, in seconds; `requests` is for quick ones without a schedule."""
 
     url: str
     sessions: int = 0
@@ -106,7 +106,7 @@ class Report:
         return [session for session in self.sessions if session.outcome != "alive"]
 
     def last_failure_after(self, event: float) -> float | None:
-        """Seconds from `event` to the start of the last probe that failed after it; None if none did."""
+        """Seconds from `event` to the start of the last probe that failed after it, or None."""
         failed = [probe.began for probe in self.failed_probes if probe.ended >= event]
         return max(0.0, max(failed) - event) if failed else None
 
@@ -210,7 +210,11 @@ def _start(command: Callable[..., list[str]], job: Job) -> subprocess.Popen[str]
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         command(sys.executable, "-m", "selfbalance.lab.load", json.dumps(asdict(job))),
-        env={**os.environ, "PYTHONPATH": path, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -254,9 +258,11 @@ class _Client:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         port = parts.port or 80
-        self._family, _, _, _, self._target = socket.getaddrinfo(
+        found = socket.getaddrinfo(
             parts.hostname, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-        )[0]
+        )
+        self._family: socket.AddressFamily = found[0][0]
+        self._target: Any = found[0][4]
         self.path = parts.path or "/"
         self._request = "GET {} HTTP/1.1\r\nHost: " + parts.netloc + "\r\nConnection: close\r\n\r\n"
         self._next_port = random.randrange(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - no secret
@@ -305,7 +311,10 @@ def parse_head(data: bytes) -> _Head | None:
     if not found:
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    fields = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
+    }
     words = first.split()
     if len(words) < 2 or not words[1].isdigit():
         raise _Cut("not an HTTP answer")
@@ -431,7 +440,7 @@ async def _scheduled_probes(client: _Client, job: Job, probes: list[Probe]) -> f
 
 
 async def _start_sessions(client: _Client, job: Job) -> list[asyncio.Task[Session]]:
-    """Start them 5 ms apart (a burst of SYNs is no failover), and wait for everyone's first byte."""
+    """Start them 5 ms apart (a burst of SYNs is no failover); wait for everyone's first byte."""
     sessions = [_LongSession() for _ in range(job.sessions)]
     tasks = []
     for session in sessions:

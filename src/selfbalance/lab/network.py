@@ -1,6 +1,6 @@
 """The lab's network: a holder process whose namespaces hold a bridge, the client and every port.
 
-Nothing is mounted and nothing is named in /run/netns: when the holder dies, the kernel takes it all.
+Nothing is mounted, nothing is named in /run/netns: when the holder dies, the kernel takes it all.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from selfbalance.lab.state import StateFolder
 
 BRIDGE = "hub"
 CLIENT_PORT = "port-client"
-#: Sleeps for ever; ignoring SIGCHLD makes the kernel reap for it, so it can be pid 1 of a namespace.
+#: Sleeps for ever; ignoring SIGCHLD, the kernel reaps for it, so it can be pid 1 of a namespace.
 HOLD = ("env", "--ignore-signal=CHLD", "sleep", "infinity")
-#: All that a veth end or bridge may leave to a card. With any of it on, bulk transfers over UML's raw
-#: transport hang while small packets pass.
+#: All that a veth end or bridge may leave to a card. With any of it on, bulk transfers over UML's
+#: raw transport hang while small packets pass.
 _OFFLOADS = [
     word for offload in ("rx", "tx", "sg", "tso", "gso", "gro") for word in (offload, "off")
 ]
@@ -84,7 +84,7 @@ def namespaces(folder: StateFolder, user: bool, of: str = "holder") -> Namespace
 
 def build_hub(hub: Namespaces, client_pid: int, transport: str, nodes: Iterable[LabNode]) -> None:
     """The bridge with its addresses, a port for the client, a port per node."""
-    # Multicast snooping off: VRRP's multicast must reach every port without anybody joining by IGMP.
+    # Multicast snooping off: VRRP's multicast must reach ports whose node joined without IGMP.
     lines = [
         "link set lo up",
         f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",

@@ -1,4 +1,4 @@
-"""One node: a User Mode Linux kernel in a pid namespace of its own. Killing it is a power failure."""
+"""One node: a User Mode Linux kernel in a pid namespace of its own; killing it is a power cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from selfbalance.lab.state import LabState, StateFolder
 
 
 def start(folder: StateFolder, state: LabState, node: LabNode, hub: Namespaces) -> Process:
-    """Power on. The recorded process is pid 1 of the namespace that holds all of the node's processes."""
+    """Power on. The recorded process is pid 1 of the namespace that all of the node is in."""
     record = folder.record(node.name)
     preload = Image(Path(state.image)).preload
     kernel = ["env", f"LD_PRELOAD={preload}"] if preload else []

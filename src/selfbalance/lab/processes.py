@@ -22,7 +22,7 @@ DEATH_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process as it was when recorded. `started` is in clock ticks since boot (proc(5), field 22)."""
+    """A process as recorded. `started` is in clock ticks since boot (proc(5), field 22)."""
 
     pid: int
     started: int
@@ -34,7 +34,7 @@ class Process:
         return stat is not None and stat[0] == self and stat[1] not in "ZX"
 
     def kill(self) -> None:
-        """Send SIGKILL and wait until it is gone. Without it, or with its pid reused: nothing to do."""
+        """Send SIGKILL and wait until it is gone; nothing to do if it is, or its pid is reused."""
         if not self.alive:
             return
         try:

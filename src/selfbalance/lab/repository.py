@@ -79,7 +79,7 @@ def publish(repository: Path, what: str, version: str | None) -> str:
 
 
 def next_version(current: str, taken: Iterable[str]) -> str:
-    """The next "+labN" after `current`: `next_version("1:2.2.7-1+lab1", [...]) == "1:2.2.7-1+lab2"`."""
+    """The next free "+labN": `next_version("2.2.7-1+lab1", ["2.2.7-1+lab1"]) == "2.2.7-1+lab2"`."""
     base, taken = re.sub(r"\+lab\d+$", "", current), set(taken)
     return next(name for number in range(1, 10**6) if (name := f"{base}+lab{number}") not in taken)
 

@@ -124,7 +124,7 @@ class StateFolder:
 
 @contextmanager
 def exclusive(lock: Path, wait: bool) -> Iterator[bool]:
-    """flock `lock`; the kernel lets go of it when the process ends, however it ends."""
+    """Hold flock(2) on `lock`; the kernel lets go of it however the process ends."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         try:
