@@ -19,12 +19,20 @@ from selfbalance.model.words import (
     HostName,
     Interface,
     IPAddress,
+    Listed,
     Name,
     PluginName,
     Port,
     UrlPath,
     Vrid,
 )
+
+MAX_VIPS = 64
+"""An advert is one packet (RFC 5798, section 5.2).
+
+keepalived puts 89 IPv6 addresses into one of 1500 bytes and refuses more; 64 leave room for a
+smaller MTU.
+"""
 
 
 class Node(Described):
@@ -67,7 +75,7 @@ class Check(Described):
     kind: Literal["tcp", "http"] = "tcp"
     path: UrlPath = "/"
     host: HostName | None = None
-    status: Annotated[int, Field(ge=100, le=599)] = 200
+    status: Annotated[int, Field(ge=100, le=599, strict=True)] = 200
     port: Port | None = None
 
     @model_validator(mode="after")
@@ -87,8 +95,13 @@ class Service(Described):
     port: Port
     protocol: Literal["tcp"] = "tcp"
     scheduler: PluginName = "mh"
-    scheduler_flags: tuple[PluginName, ...] | None = None
+    scheduler_flags: Listed[PluginName] | None = None
     check: Check = Check()
+
+    @model_validator(mode="after")
+    def _flags_once(self) -> Service:
+        _no_twins("scheduler_flags:", self.scheduler_flags or ())
+        return self
 
 
 class VrrpOptions(Described):
@@ -101,7 +114,7 @@ class VrrpOptions(Described):
     vrid: Vrid = 51
     version: Literal[2, 3] = 3
     password: Secret | None = None
-    unicast: bool = True
+    unicast: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="after")
     def _password_wants_version_2(self) -> VrrpOptions:
@@ -135,9 +148,9 @@ class Cluster(Described):
 
     name: Name
     interface: Interface
-    nodes: tuple[Node, ...]
-    vips: tuple[Vip, ...]
-    services: tuple[Service, ...]
+    nodes: Listed[Node]
+    vips: Listed[Vip]
+    services: Listed[Service]
     detection: Literal["fast", "calm"] = "fast"
     vrrp: VrrpOptions = VrrpOptions()
     forwarding: PluginName = "dr"
@@ -196,6 +209,11 @@ def _complete(cluster: Cluster) -> None:
         raise ValueError(
             f"nodes: {len(cluster.nodes)} nodes would collide in their VRRP priorities; "
             f"a cluster has at most {MAX_NODES}"
+        )
+    if len(cluster.vips) > MAX_VIPS:
+        raise ValueError(
+            f"vips: {len(cluster.vips)} VIPs would not fit into one VRRP advert; "
+            f"a cluster has at most {MAX_VIPS}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +23,7 @@ class Described(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise one_line(error, _place_of_caller(), type(self).__name__) from None
+            raise one_line(error, place_of_caller(), type(self).__name__) from None
 
     # A part inside of a whole is validated as a part: its report belongs to the whole's one line.
     # pydantic calls an overridden __init__ for parts too, unless it carries this mark (as
@@ -39,7 +40,7 @@ def one_line(error: ValidationError, place: str, thing: str = "") -> Description
     return DescriptionError(f"{place}: {key}: {_words(first)}{more}")
 
 
-def _place_of_caller() -> str:
+def place_of_caller() -> str:
     """Name the file and line that described the thing: the first frame outside of this library."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
@@ -55,7 +56,12 @@ _OURS = ("selfbalance", "pydantic")
 def _key(location: Iterable[int | str], thing: str) -> str:
     key = thing
     for part in location:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+        if isinstance(part, int):
+            key += f"[{part}]"
+            continue
+        # A key of TOML may be any text: shown as written only where that is one plain word.
+        name = part if _PLAIN_KEY.fullmatch(part) else _shown(part)
+        key += f".{name}" if key else name
     return key or "the description"
 
 
@@ -68,6 +74,23 @@ def _words(detail: ErrorDetails) -> str:
         return "is missing; it has to be given"
     if kind == "extra_forbidden":
         return "is not a known key; see docs/description.md for the ones that are"
-    given = f"{detail['input']!r}: " if isinstance(detail["input"], int | str | float) else ""
+    if kind in _SHAPES:
+        return _SHAPES[kind]
+    given = f"{_shown(detail['input'])}: " if isinstance(detail["input"], _SIMPLE) else ""
     message = detail["msg"]
     return f"{given}{message[0].lower()}{message[1:]}"
+
+
+_SIMPLE = (int, float, str)
+_SHAPES = {
+    "tuple_type": "should be a list, also for a single one: [...]",
+    "model_type": "should be a group of keys and values",
+}
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_LONGEST = 60
+
+
+def _shown(value: object) -> str:
+    """Return a value as one short line, whatever it holds."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

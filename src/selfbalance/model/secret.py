@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from selfbalance.errors import DescriptionError
+from selfbalance.model.described import place_of_caller
+
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
-_FILE = re.compile(r"file:[^\x00-\x1f]+")
+_FILE = re.compile(r"file:[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BY_REFERENCE = (
+    "a secret is given by reference; write 'env:NAME' or 'file:PATH', not the secret itself"
+)
 
 
 class Secret:
@@ -22,11 +26,8 @@ class Secret:
     __slots__ = ("kind", "place")
 
     def __init__(self, reference: str) -> None:
-        if not (_ENV.fullmatch(reference) or _FILE.fullmatch(reference)):
-            raise ValueError(
-                "a secret is given by reference; write 'env:NAME' or 'file:PATH', "
-                "not the secret itself"
-            )
+        if not _is_reference(reference):
+            raise DescriptionError(f"{place_of_caller()}: Secret: {_BY_REFERENCE}")
         self.kind, self.place = reference.split(":", 1)
 
     def __str__(self) -> str:
@@ -45,9 +46,19 @@ class Secret:
     def __get_pydantic_core_schema__(
         cls, _source: object, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        read: Callable[[Any], Secret] = lambda value: (  # noqa: E731
-            value if isinstance(value, Secret) else cls(str(value))
-        )
         return core_schema.no_info_plain_validator_function(
-            read, serialization=core_schema.to_string_ser_schema()
+            cls._read, serialization=core_schema.to_string_ser_schema()
         )
+
+    @classmethod
+    def _read(cls, value: object) -> Secret:
+        """Read a part of a description: what is wrong belongs to the whole's one line."""
+        if isinstance(value, Secret):
+            return value
+        if not _is_reference(value):
+            raise ValueError(_BY_REFERENCE)
+        return cls(str(value))
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and bool(_ENV.fullmatch(value) or _FILE.fullmatch(value))

@@ -23,7 +23,8 @@ def from_toml(text: str, place: str) -> Cluster:
     """
     try:
         described = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Both parsers let two of Python's own limits through: digits of a number, nested brackets.
         raise DescriptionError(f"{place}: not readable as TOML: {error}") from None
     try:
         return Cluster.model_validate(described)

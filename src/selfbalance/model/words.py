@@ -10,11 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 IPAddress = IPv4Address | IPv6Address
+T = TypeVar("T")
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, set | frozenset):
+        raise ValueError("is a set, whose order differs from run to run; write a list")
+    return value
+
+
+Listed = Annotated[tuple[T, ...], BeforeValidator(_ordered)]
+"""Things in the order of the description: it decides, for instance, who is MASTER first."""
+
+
+_LONGEST = 60
+"""Of a wrong value, in a message."""
 
 
 def _matching(pattern: str, what: str, example: str) -> Callable[[str], str]:
@@ -22,7 +37,8 @@ def _matching(pattern: str, what: str, example: str) -> Callable[[str], str]:
 
     def check(word: str) -> str:
         if not compiled.fullmatch(word):
-            raise ValueError(f"{word!r} is not {what}; write something like {example!r}")
+            shown = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+            raise ValueError(f"{shown!r} is not {what}; write something like {example!r}")
         return word
 
     return check
@@ -37,15 +53,20 @@ def _address(value: object) -> IPAddress:
             address = ip_address(str(value))
         except ValueError:
             raise ValueError(
-                f"{value!r} is not an IP address; write one like '192.0.2.10' or '2001:db8::10', "
-                "without a prefix length"
+                f"{str(value)[:_LONGEST]!r} is not an IP address; "
+                "write one like '192.0.2.10' or '2001:db8::10', without a prefix length"
             ) from None
     if isinstance(address, IPv6Address) and address.scope_id:
-        raise ValueError(f"'{address}' names a zone; write the address without '%'")
-    for wrong in ("unspecified", "loopback", "multicast", "link_local"):
+        raise ValueError(f"{str(address)!r} names a zone; write the address without '%'")
+    # Reserved are, among others, broadcast and IPv4 inside of IPv6, which every program writes its
+    # own way.
+    for wrong in ("unspecified", "loopback", "multicast", "link_local", "reserved"):
         if getattr(address, f"is_{wrong}"):
             kind = wrong.replace("_", "-")
-            raise ValueError(f"'{address}' is a {kind} address; write one that a network routes")
+            article = "an" if kind == "unspecified" else "a"
+            raise ValueError(
+                f"'{address}' is {article} {kind} address; write one that a network routes"
+            )
     return address
 
 
@@ -68,8 +89,8 @@ HostName = Annotated[
     str,
     AfterValidator(
         _matching(
-            r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*",
-            "a host name",
+            r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*",
+            "a host name (labels of letters, digits and dashes, at most 253 characters)",
             "www.example.org",
         )
     ),
@@ -77,9 +98,18 @@ HostName = Annotated[
 
 Interface = Annotated[
     str,
-    AfterValidator(_matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", "a network interface", "bond0")),
+    AfterValidator(
+        _matching(
+            r"(?!(lo|all|default)\Z)[A-Za-z0-9][A-Za-z0-9._-]{0,14}",
+            "a network interface that adverts can leave by",
+            "bond0",
+        )
+    ),
 ]
-"""A network interface's name: at most 15 characters (Linux IFNAMSIZ)."""
+"""A network interface's name: at most 15 characters (Linux IFNAMSIZ).
+
+keepalived refuses `lo`; `all` and `default` are the kernel's words, never an interface.
+"""
 
 PluginName = Annotated[
     str, AfterValidator(_matching(r"[a-z0-9]([a-z0-9-]{0,40})", "a plugin's name", "mh"))
