@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from selfbalance.desired import places, rendering
 from selfbalance.desired.node import DesiredNode, DesiredService, File
+from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
 from selfbalance.model.words import IPAddress
 from selfbalance.plugins import Plugins
+
+HEAVIEST = 65535
+"""The highest weight that keepalived takes (keepalived.conf(5), real_server)."""
 
 
 def desire(
@@ -78,7 +82,7 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
                 else service.scheduler_flags
             ),
             weights={
-                address: scheduler.weigh(node)
+                address: _weight(plugins, service.scheduler, node)
                 for node in cluster.nodes
                 for address in [node.address_of(vip.address.version)]
                 if address is not None
@@ -87,6 +91,17 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
         for vip in cluster.vips
         for service in cluster.services
         for scheduler in [plugins.schedulers[service.scheduler]]
+    )
+
+
+def _weight(plugins: Plugins, scheduler: str, node: Node) -> int:
+    """Ask the scheduler for a node's weight. What it says stands in keepalived.conf."""
+    weight: object = plugins.schedulers[scheduler].weigh(node)
+    if type(weight) is int and 1 <= weight <= HEAVIEST:
+        return weight
+    raise PluginError(
+        f"plugin {plugins.schedulers.plugin_of(scheduler)}: scheduler '{scheduler}' gives "
+        f"{node.name} the weight {weight!r}; a weight is a whole number from 1 to {HEAVIEST}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +51,26 @@ class Plugins:
 
     def _add(self, module: ModuleType) -> None:
         """Register one module and let it call back, so that an error names the right plugin."""
+        plugin = module.__name__
+        if self._manager.has_plugin(plugin):
+            raise PluginError(f"plugin {plugin}: a plugin of this name is loaded; rename the file")
         try:
-            plugin = self._manager.register(module) or module.__name__
-        except (ValueError, pluggy.PluginValidationError) as error:
-            raise PluginError(f"plugin {module.__name__}: {error}") from None
+            self._manager.register(module)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"plugin {plugin}: {_in_one_line(error)}") from None
         for hook_name, registry in self._doors().items():
-            implementation = getattr(module, hook_name, None)
-            if implementation is not None:
-                implementation(self._callback(registry, plugin))
+            register = self._callback(registry, plugin)
+            for implementation in self._implementations(module, hook_name):
+                # A hook may leave its argument out (pluggy, "Opt-in arguments").
+                implementation.function(*(register for _ in implementation.argnames))
+
+    def _implementations(self, module: ModuleType, hook_name: str) -> Iterator[pluggy.HookImpl]:
+        """Yield a plugin's implementations of a hook. Refuse one that only has the hook's name."""
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook_name)
+        found = [each for each in caller.get_hookimpls() if each.plugin is module]
+        if not found and hasattr(module, hook_name):
+            raise PluginError(f"plugin {module.__name__}: {hook_name} is not marked; write @hook")
+        yield from found
 
     def _doors(self) -> dict[str, Registry[Any]]:
         return {
@@ -78,7 +90,10 @@ class Plugins:
         try:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"plugin {error.plugin.__name__}: {error}") from None  # type: ignore[attr-defined]
+            known = ", ".join(self._doors())
+            raise PluginError(
+                f"plugin {error.plugin.__name__}: {_in_one_line(error)}; known are: {known}"  # type: ignore[attr-defined]
+            ) from None
 
     def check(self, cluster: Cluster, place: str) -> None:
         """Refuse a description that names what is not registered, or what its parts cannot do.
@@ -103,3 +118,7 @@ class Plugins:
                     f"{place}_flags: '{flag}' is no flag of scheduler '{service.scheduler}'; "
                     f"it has: {known}"
                 )
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
