@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from selfbalance.model.words import IPAddress
 
@@ -17,7 +17,7 @@ class File:
     """A file of root's, with its permission bits. `secret` files are shown masked."""
 
     path: str
-    content: str
+    content: str = field(repr=False)
     mode: int
     secret: bool = False
 
