@@ -8,6 +8,7 @@ from selfbalance.desired import places, rendering
 from selfbalance.desired.node import DesiredNode, DesiredService, File
 from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
+from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.plugins import Plugins
 
@@ -48,18 +49,21 @@ def _desire_node(
                 rendering.vip_unit(cluster, vips, forwarding.vip_interface),
                 0o644,
             ),
+            File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
             File(places.DROP_IN, rendering.drop_in(cluster, node, vips), 0o644),
-            File(places.GUARD, rendering.guard(), 0o700),
+            File(places.GUARD, rendering.guard(cluster, node), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
             "selfbalance-vip.service",
             *(u for _, c in plugins.components.items() for u in c.units),
+            "selfbalance-watch.service",
         ),
         vips=vips,
         vip_interface=forwarding.vip_interface,
         sync_daemon=standby.sync_daemon,
         services=services,
+        standings={cluster.demotion_of(node, each): each for each in Standing},
         peers={peer.name: _peer_address(cluster, peer) for peer in cluster.peers_of(node)},
     )
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 
 _SECRET = re.compile(r"(auth_pass )\S+")
@@ -56,6 +57,7 @@ class DesiredNode:
     vip_interface: str
     sync_daemon: bool
     services: tuple[DesiredService, ...]
+    standings: Mapping[int, Standing]
     peers: Mapping[str, IPAddress]
 
     @property

@@ -11,7 +11,7 @@ from selfbalance.desired import places
 from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
-from selfbalance.model.standing import FRESH, LEAVING, SERVING
+from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.plugins import ForwardingMethod, StandbyMode
 
@@ -85,6 +85,7 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "vrid": instance.vrid,
         "source": node.address_of(family),
         "peers": [peer.address_of(family) for peer in cluster.peers_of(node)],
+        "vips": instance.vips,
         "own": [vip for vip in instance.vips if vip.version == family],
         "excluded": [vip for vip in instance.vips if vip.version != family],
     }
@@ -108,14 +109,12 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
     }
 
 
-def guard() -> str:
+def guard(cluster: Cluster, node: Node) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     return render(
         "keepalived-guard.sh.j2",
         demotion_file=places.DEMOTION,
-        fresh=FRESH,
-        serving=SERVING,
-        leaving=LEAVING,
+        demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 
 
@@ -129,6 +128,11 @@ def drop_in(cluster: Cluster, node: Node, vips: tuple[IPAddress, ...]) -> str:
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         vips=vips,
     )
+
+
+def watch_unit(cluster: Cluster) -> str:
+    """Render the unit that ends a keepalived that hangs."""
+    return render("selfbalance-watch.service.j2", guard=places.GUARD, cluster=cluster)
 
 
 def vip_unit(cluster: Cluster, vips: tuple[IPAddress, ...], vip_interface: str) -> str:

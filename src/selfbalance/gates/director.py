@@ -11,7 +11,10 @@ from selfbalance.plugins import Problem, Verdict
 
 
 def director(view: View) -> Verdict:
-    """Every node could direct this second: same services, same weights, connections in sync."""
+    """Every node could direct this second: same services, same weights, connections in sync.
+
+    A node whose keepalived does not run is the gate `nodes`' problem, and not told again here.
+    """
     problems = [*_equal(view)]
     for want, seen in view.pairs():
         problems += table_problems(want, seen)
@@ -32,10 +35,10 @@ def _essence(seen: NodeState) -> frozenset[object]:
 
 
 def _equal(view: View) -> Iterator[Problem]:
-    tables = {seen.name: _essence(seen) for seen in view.state.seen if "table" not in seen.unknown}
-    if len(set(tables.values())) > 1:
+    running = [seen for seen in view.state.seen if seen.keepalived_active]
+    if len({_essence(seen) for seen in running if "table" not in seen.unknown}) > 1:
         yield Problem(
-            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in view.state.seen)}",
+            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in running)}",
             remedy="a difference lasts while a check is in flight; if it stays, on the odd node: "
             "systemctl restart keepalived",
         )
@@ -50,7 +53,7 @@ def _weights(seen: NodeState) -> str:
 
 def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Yield how a node's services differ from what is desired. Weights are the checks' to say."""
-    if "table" in seen.unknown:
+    if "table" in seen.unknown or not seen.keepalived_active:
         return
     table = {(service.vip, service.port): service for service in seen.table}
     for service in want.services:
@@ -85,7 +88,7 @@ def _wrong(want: DesiredService, found: SeenService) -> str | None:
 
 def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Exactly one daemon a node. backup_only acts only while that one is `backup`."""
-    if not want.sync_daemon or "sync" in seen.unknown:
+    if not want.sync_daemon or "sync" in seen.unknown or not seen.keepalived_active:
         return
     expected = "master" if seen in view.masters else "backup"
     if seen.sync != {expected}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -17,8 +18,8 @@ def realservers(view: View) -> Verdict:
     problems: list[Problem] = []
     for want, seen in view.pairs():
         problems += _vips_on_lo(want, seen)
-        problems += _weights(want, seen)
         problems += _listening(want, seen)
+    problems += _weights(view)
     for want, seen in view.pairs():
         problems += _answers(view, want, seen)
     serving = " ".join(seen.name for seen in view.state.seen)
@@ -38,21 +39,26 @@ def _vips_on_lo(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
             )
 
 
-def _weights(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
-    """A weight of 0 is a realserver that a check found dead."""
-    for service in seen.table:
-        for real in service.realservers:
-            if real.weight == 0:
-                yield Problem(
-                    f"{seen.name} gives {_owner(want, real.address)} weight 0 for "
-                    f"{service.vip}:{service.port}: its check fails from there",
-                    seen.name,
-                    f"try it from {seen.name}: its port {real.port}, and BFD (UDP 3784)",
-                )
+def _weights(view: View) -> Iterator[Problem]:
+    """A weight of 0 is a realserver that a check found dead; say once who found it so."""
+    finders: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for seen in view.state.seen:
+        for service in seen.table:
+            for real in service.realservers:
+                if real.weight == 0:
+                    key = (_owner(view, real.address), f"{service.vip}:{service.port}")
+                    finders[key].append(seen.name)
+    for (owner, endpoint), found_by in finders.items():
+        yield Problem(
+            f"{owner} has weight 0 for {endpoint} on {' and '.join(found_by)}: its check fails",
+            owner,
+            f"from {found_by[0]}: try its port, and see whether its keepalived runs (BFD)",
+        )
 
 
-def _owner(want: DesiredNode, address: IPAddress) -> str:
-    return next((name for name, peer in want.peers.items() if peer == address), str(address))
+def _owner(view: View, address: IPAddress) -> str:
+    owners = (n.name for n in view.cluster.nodes if address in (n.address, n.address6))
+    return next(owners, str(address))
 
 
 def _listening(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:

@@ -34,11 +34,11 @@ def _roles(view: View) -> Iterator[Problem]:
                 seen.name,
                 f"on {seen.name}: journalctl -u keepalived -n 50",
             )
-        elif seen.role is None and "keepalived" not in seen.unknown:
+        elif seen.role is None and seen.keepalived_active and "keepalived" not in seen.unknown:
             yield Problem(
-                f"{seen.name}: keepalived does not run",
+                f"{seen.name}: keepalived runs but has no VRRP instance",
                 seen.name,
-                f"on {seen.name}: systemctl status keepalived; then run cluster.py",
+                f"on {seen.name}: systemctl restart keepalived",
             )
 
 

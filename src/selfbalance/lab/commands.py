@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -35,7 +37,7 @@ def said_in_one_line() -> Iterator[None]:
         click.echo(f"selfbalance: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        click.echo("selfbalance: interrupted.", err=True)
+        click.echo("selfbalance: interrupted; nothing was left behind.", err=True)
         sys.exit(130)
 
 
@@ -64,7 +66,7 @@ def up(  # noqa: PLR0913, PLR0917 - one per option
     name: str, nodes: int, suite: str, interface: str, memory: int, install: bool, fresh: bool
 ) -> None:
     """Boot a lab and wait until ssh answers on every node."""
-    with _booting(name), said_in_one_line(), _progress() as progress:
+    with _booting(), said_in_one_line(), _progress() as progress:
         running = Lab.up(
             name=name,
             nodes=nodes,
@@ -173,14 +175,20 @@ def _become(argv: list[str]) -> None:
     sys.exit(code if code >= 0 else 128 - code)
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
-def _booting(name: str) -> Iterator[None]:
+def _booting() -> Iterator[None]:
+    """A closed terminal and a polite kill end `up` as Ctrl-C does: with everything taken down."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         yield
-    except SystemExit as end:
-        if end.code == 130:
-            click.echo(f"Lab {name!r} was taken down again.", err=True)
-        raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

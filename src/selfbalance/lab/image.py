@@ -219,7 +219,7 @@ def _run_build(
         subprocess.Popen(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # the build's lifeline: it ends when this process does
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -6,9 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class Lab:
         folder = StateFolder(name)
         state = folder.read()
         if state is None or not state.complete or not _holder_lives(folder):
-            raise LabError(f"Lab {name!r} is not running. Next: selfbalance lab up --name {name}")
+            raise LabError(f"Lab {name!r} is not running. Next: selfbalance lab up{_named(name)}")
         return cls(folder, state)
 
     @property
@@ -167,7 +168,9 @@ class Lab:
         """Boot a node from its own disk and wait until ssh answers."""
         one = self.node(name)
         if self._powered(one):
-            raise LabError(f"{name} has power already. Next: selfbalance lab status")
+            raise LabError(
+                f"{name} has power already. Next: selfbalance lab status{_named(self.name)}"
+            )
         self._start(one)
         self._wait_for((one,))
 
@@ -226,13 +229,20 @@ class Lab:
         node.start(self._folder, self._state, one, self._namespaces())
 
     def _wait_for(self, nodes: Sequence[LabNode]) -> None:
-        deadline = time.monotonic() + BOOT_TIMEOUT_S
-        with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
-            for waiting in [pool.submit(self._wait_for_one, one, deadline) for one in nodes]:
-                waiting.result()
+        deadline, enough = time.monotonic() + BOOT_TIMEOUT_S, threading.Event()
+        pool = ThreadPoolExecutor(max_workers=len(nodes))
+        try:
+            asked = [pool.submit(self._wait_for_one, one, deadline, enough) for one in nodes]
+            for answer in as_completed(asked):
+                answer.result()
+        finally:
+            enough.set()  # after a failure, or Ctrl-C, nobody waits for the others
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _wait_for_one(self, one: LabNode, deadline: float) -> None:
-        while not ssh.answers(self.ssh_config, one.name):
+    def _wait_for_one(self, one: LabNode, deadline: float, enough: threading.Event) -> None:
+        while not ssh.answers(self.ssh_config, one.name, timeout_s=5):
+            if enough.wait(0.3):
+                return
             if not self._powered(one):
                 raise LabError(f"{one.name} lost power while booting. {self._console(one)}")
             if time.monotonic() > deadline:
@@ -240,7 +250,6 @@ class Lab:
                     f"{one.name} does not answer ssh {BOOT_TIMEOUT_S:.0f} s after power-on. "
                     f"{self._console(one)}"
                 )
-            time.sleep(0.3)
 
     def _console(self, one: LabNode) -> str:
         log = self._folder.log(one.name)
@@ -281,15 +290,17 @@ def _is_complete(folder: StateFolder) -> bool:
 def _refusal(folder: StateFolder) -> str:
     state = folder.read()
     assert state is not None  # noqa: S101 - it is complete
+    named = _named(folder.name)
     return (
         f"Lab {folder.name!r} is running: {len(state.nodes)} nodes of {state.suite} on "
-        f"{state.interface}. Next: `selfbalance lab status`, or `lab down`, or `lab up --fresh`"
-        f"{_with_name(folder.name)}."
+        f"{state.interface}. Next: selfbalance lab status{named}, or selfbalance lab down{named}, "
+        f"or selfbalance lab up --fresh{named}"
     )
 
 
-def _with_name(name: str) -> str:
-    return "" if name == DEFAULT_NAME else f" (each with --name {name})"
+def _named(name: str) -> str:
+    """What a command needs besides to mean this lab."""
+    return "" if name == DEFAULT_NAME else f" --name {name}"
 
 
 def _holder_lives(folder: StateFolder) -> bool:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from selfbalance.lab.errors import LabError
 
-#: Writes the shell's own /proc stat line, then becomes the command: the pid on record is the
-#: command's, as the machine sees it, also inside pid namespaces (/proc stays the machine's).
+#: Writes the boot's id and the shell's own /proc stat line, then becomes the command: the pid on
+#: record is the command's, as the machine sees it, also in pid namespaces (/proc stays the machine's).
 _RECORD_AND_BECOME = (
-    'read -r line </proc/self/stat && echo "$line" >"$0.new" && mv "$0.new" "$0" && exec "$@"'
+    "read -r boot </proc/sys/kernel/random/boot_id && read -r line </proc/self/stat && "
+    'echo "$boot $line" >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 )
 DEATH_TIMEOUT_S = 20.0
 
@@ -70,12 +71,19 @@ def _read_stat(pid: int) -> tuple[Process, str] | None:
 
 
 def recorded(record: Path) -> Process | None:
-    """The process that wrote `record`, alive or not; None when there is none."""
+    """The process that wrote `record` since this boot, alive or not; None when there is none."""
     try:
-        stat = parse_stat(record.read_text(errors="replace"))
+        text = record.read_text(errors="replace")
     except FileNotFoundError:
         return None
-    return stat[0] if stat else None
+    return parse_record(text, Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+
+
+def parse_record(text: str, boot: str) -> Process | None:
+    """A record's process; None for another boot's, whose pids and start times mean others now."""
+    head, _, line = text.partition(" ")
+    stat = parse_stat(line)
+    return stat[0] if stat and head == boot else None
 
 
 def recording(record: Path, argv: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from selfbalance.model.described import Described
 from selfbalance.model.detection import PROFILES, Detection
 from selfbalance.model.secret import Secret
-from selfbalance.model.standing import MAX_NODES, base_priority
+from selfbalance.model.standing import MAX_NODES, Standing, demotion, priority
 from selfbalance.model.words import (
     Address,
     HostName,
@@ -182,7 +182,11 @@ class Cluster(Described):
 
     def priority_of(self, node: Node) -> int:
         """Return the node's base priority: by its place in the list, highest first."""
-        return base_priority(self.nodes.index(node))
+        return priority(self.nodes.index(node))
+
+    def demotion_of(self, node: Node, standing: Standing) -> int:
+        """Return what the node takes off its base priority in that standing."""
+        return demotion(self.nodes.index(node), standing)
 
     def peers_of(self, node: Node) -> tuple[Node, ...]:
         """Return every other node, in the order of the description."""

@@ -65,6 +65,7 @@ def _roll(
     ready: Deployment, hosts: list[Host], rollout: Rollout, plans: dict[str, NodePlan]
 ) -> Generator[FunctionCommand, None, None]:
     by_name = {each.name: each for each in hosts}
+    pending = {name for wave in rollout.waves for name in wave}
     live = len(rollout.waves) > 1 or len(rollout.waves[0]) == 1
     for wave in rollout.waves:
         for name in wave:
@@ -76,7 +77,8 @@ def _roll(
                     f"{name}: keepalived did not {plans[name].act.value}: {step.error}; "
                     f"nodes after it were not touched; on {name}: journalctl -u keepalived -n 50"
                 )
-        _wait_until_well(ready, hosts, after=" and ".join(wave))
+        pending -= set(wave)
+        _wait_until_well(ready, hosts, pending, after=" and ".join(wave))
 
 
 def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
@@ -89,13 +91,16 @@ def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
     )
 
 
-def _wait_until_well(ready: Deployment, hosts: list[Host], after: str) -> None:
-    """Look until every gate lets pass. Raises `OperationError` once patience is at its end."""
+def _wait_until_well(ready: Deployment, hosts: list[Host], pending: set[str], after: str) -> None:
+    """Look until every gate lets pass. Raises `OperationError` once patience is at its end.
+
+    What the gates say of a `pending` node does not count: it still has to become as described.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         view = View(ready.cluster, ready.desired, look_at_all(hosts))
         verdicts = judge(view, ready.plugins)
-        problems = _problems(verdicts)
+        problems = [each for each in _problems(verdicts) if each.node not in pending]
         if not problems:
             return
         if time.monotonic() > deadline:

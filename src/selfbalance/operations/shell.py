@@ -29,7 +29,8 @@ def write_files(files: Iterable[File]) -> StringCommand:
     )
     return StringCommand(
         f"set -e; umask 077; mkdir -p {staging}; "
-        f"base64 -d | tar -x -m -p --no-same-owner -C {staging}; umask 022; {moves}; rm -rf {staging}",
+        f"base64 -d | tar -x -m -p --no-same-owner -C {staging}; "
+        f"umask 022; {moves}; rm -rf {staging}",
         _stdin=_archive(files),
     )
 
@@ -62,6 +63,7 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Iterable[str]) ->
         f"sysctl -q -p {places.SYSCTLS}",
         "systemctl daemon-reload",
         f"systemctl -q enable {_words(units)}",
+        "systemctl restart selfbalance-watch.service",
     ]
     if plan.vips or any(file.path == places.VIP_UNIT for file in plan.files):
         acts.append("systemctl restart selfbalance-vip.service")

@@ -85,9 +85,7 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         config=config,
         modules=tuple(m for m in want.modules if m not in seen.modules),
         sysctls={n: v for n, v in want.sysctls.items() if seen.sysctls.get(n) != v},
-        units=tuple(
-            unit for unit in want.units if unit not in seen.units or not _enabled(seen, unit)
-        ),
+        units=tuple(unit for unit in want.units if not _set_up(seen, unit)),
         vips=not all(seen.holds(vip, want.vip_interface) for vip in want.vips)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
@@ -104,8 +102,10 @@ def _differs(file: File, seen: NodeState) -> bool:
     )
 
 
-def _enabled(seen: NodeState, unit: str) -> bool:
-    return seen.units[unit].enabled == "enabled"
+def _set_up(seen: NodeState, unit: str) -> bool:
+    """Whether a unit is enabled and, unless it is keepalived, whose turn comes later, active."""
+    enabled = unit in seen.units and seen.units[unit].enabled == "enabled"
+    return enabled and (unit == "keepalived.service" or not _inactive(seen, unit))
 
 
 def _inactive(seen: NodeState, unit: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from selfbalance.desired import DesiredNode
 from selfbalance.gates import View
-from selfbalance.model.standing import STANDINGS
 from selfbalance.observed import NodeState, Unobserved
 from selfbalance.plugins import Verdict
 
@@ -48,12 +48,17 @@ def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
         "role": instance.role.value if instance else None,
         "vips": [str(vip) for vip in view.vips if node.holds(vip, want.interface)],
         "priority": instance.effective_priority if instance else None,
-        "standing": STANDINGS.get(node.demotion) if node.demotion is not None else None,
+        "standing": _standing(want, node),
         "weight": _weight(view, node.name),
         "sessions": sum(sessions) if sessions else None,
         "keepalived": node.packages.get("keepalived"),
         "kernel": node.kernel,
     }
+
+
+def _standing(want: DesiredNode, node: NodeState) -> str | None:
+    standing = want.standings.get(node.demotion) if node.demotion is not None else None
+    return standing.value if standing else None
 
 
 def _director(view: View) -> NodeState | None:

@@ -8,8 +8,12 @@
 #   PACKAGES     in the image, comma-separated          EXTRA     only in the repository, space-separated
 #   OVERLAY      files to lay over the tree   MODULES   the kernel's modules, .../VERSION
 #   SIZE_MB      of the disk (a sparse file)             WIDE      1 where wide_registers.c is needed
+# Standard input is a lifeline: when it ends, whoever wanted the image is gone, and so is this build.
 set -eu
 umask 022
+exec 3<&0 </dev/null
+{ cat <&3 >/dev/null; kill -KILL -1; } &
+exec 3<&-
 work=$OUT/work
 tree=$work/tree
 mkdir -p "$work" "$OUT/debs/partial"
@@ -60,6 +64,7 @@ mkdir -p -m 700 "$tree/root/.ssh"
 cp "$OUT/id_ed25519.pub" "$tree/root/.ssh/authorized_keys"
 
 say "what starts at boot"
+echo "debconf debconf/frontend select Noninteractive" | chroot "$tree" debconf-set-selections
 # mkdir and ln instead of systemctl: the same for every suite, and no systemd has to run here.
 units=$tree/etc/systemd/system
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
