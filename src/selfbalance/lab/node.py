@@ -36,8 +36,8 @@ def kernel_arguments(folder: StateFolder, state: LabState, node: LabNode) -> lis
         "ssl=null",
         "root=/dev/ubda",
         "rw",
-        # A power cut loses what is in the guest's memory, never what the machine's kernel has taken:
-        # order on the machine's own disk needs no waiting for.
+        # A power cut loses what is in the guest's memory, never what this machine has taken:
+        # there is no need to wait for the machine's own disk.
         "rootflags=barrier=0",
         "quiet",
         "net.ifnames=0",

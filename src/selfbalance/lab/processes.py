@@ -13,7 +13,7 @@ from pathlib import Path
 from selfbalance.lab.errors import LabError
 
 #: Writes the boot's id and the shell's own /proc stat line, then becomes the command: the pid on
-#: record is the command's, as the machine sees it, also in pid namespaces (/proc stays the machine's).
+#: record is the command's as the machine sees it, also in a pid namespace (/proc is the machine's).
 _RECORD_AND_BECOME = (
     "read -r boot </proc/sys/kernel/random/boot_id && read -r line </proc/self/stat && "
     'echo "$boot $line" >"$0.new" && mv "$0.new" "$0" && exec "$@"'

@@ -16,7 +16,7 @@ from selfbalance.lab.errors import LabError
 from selfbalance.lab.model import LabNode
 
 VERSION = 1
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class StateFolder:
     def __init__(self, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise LabError(
-                f"{name!r} is no name for a lab: use up to 32 of a-z, 0-9, '-', '_', '.'."
+                f"{name!r} is no name for a lab: use up to 32 of a-z, 0-9, '-', '_'."
             )
         self.name = name
         self.path = state_root() / name
