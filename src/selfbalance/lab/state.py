@@ -74,9 +74,7 @@ class StateFolder:
 
     def __init__(self, name: str) -> None:
         if not _NAME.fullmatch(name):
-            raise LabError(
-                f"{name!r} is no name for a lab: use up to 32 of a-z, 0-9, '-', '_'."
-            )
+            raise LabError(f"{name!r} is no name for a lab: use up to 32 of a-z, 0-9, '-', '_'.")
         self.name = name
         self.path = state_root() / name
         self.description = self.path / "lab.json"

@@ -1,0 +1,64 @@
+"""What is missing is named, with the command that brings it."""
+
+import os
+import struct
+
+from selfbalance.lab import host
+
+
+def test_missing_tools_are_named_as_packages_each_once():
+    def find(tool):
+        return None if tool in ("ip", "unshare", "nsenter") else f"/bin/{tool}"
+
+    assert host.missing_packages(host.TOOLS.items(), find) == ("iproute2", "util-linux")
+
+
+def test_nothing_missing_is_nothing_said():
+    assert host.missing_packages(host.TOOLS.items(), lambda tool: tool) == ()
+
+
+def test_root_is_told_of_install_and_a_user_of_root():
+    root = host.missing_message(["iproute2"], root=True)
+    assert "selfbalance lab up --install" in root
+    assert "apt-get install iproute2" in root
+    user = host.missing_message(["uidmap"], root=False)
+    assert user.endswith("Next, as root: apt-get install uidmap")
+    assert "--install" not in user
+    assert "\n" not in root + user
+
+
+def test_an_ordinary_user_needs_more(monkeypatch):
+    monkeypatch.setattr(host, "wide_registers", lambda: False)
+    assert dict(host.needed_tools(root=True)) == host.TOOLS
+    assert dict(host.needed_tools(root=False)) == {**host.TOOLS, **host.USER_TOOLS}
+
+
+def test_a_cpu_with_wide_registers_needs_a_compiler(monkeypatch):
+    monkeypatch.setattr(host, "wide_registers", lambda: True)
+    assert dict(host.needed_tools(root=True))["gcc"] == "gcc"
+
+
+def test_the_room_of_a_signal_is_read_from_the_auxiliary_vector():
+    vector = struct.pack("=6Q", 16, 7, 51, 11952, 0, 0)
+    assert host.signal_room(vector) == 11952
+    assert host.signal_room(vector[:16]) == 0
+    assert host.signal_room(b"odd") == 0
+
+
+def test_subids_are_found_by_name_or_number_and_must_hold_a_system():
+    text = "ann:100000:65536\n1002:165536:65536\nbob:1:1000\nann\nann:x:y\n"
+    assert host.has_subids(text, "ann", 1001)
+    assert host.has_subids(text, "cid", 1002)
+    assert not host.has_subids(text, "bob", 1003)
+    assert not host.has_subids("", "ann", 1001)
+
+
+def test_no_subids_names_the_file_and_the_fix():
+    message = host.no_subids_message("ann", "/etc/subgid")
+    assert message.startswith("/etc/subgid gives ann no range")
+    assert message.endswith("--add-subgids 100000-165535 ann")
+
+
+def test_tools_of_administrators_are_found_without_their_path(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "/usr/sbin" in host.environment()["PATH"].split(os.pathsep)

@@ -1,0 +1,62 @@
+"""Which image a lab needs, and where it comes from."""
+
+from selfbalance.lab import image
+
+TARGETS = """\
+Debian|main|http://mirror.example/debian/|bookworm
+Debian|contrib|http://mirror.example/debian/|bookworm
+Debian|main|http://mirror.example/debian/|bookworm-updates
+Debian|main|http://mirror.example/debian-security/|bookworm-security
+Somebody|main|http://other.example/|stable
+"""
+
+
+def test_the_machines_own_suite_comes_with_its_updates():
+    assert image.debian_sources(TARGETS, "bookworm").splitlines() == [
+        "deb http://mirror.example/debian-security/ bookworm-security main",
+        "deb http://mirror.example/debian/ bookworm main",
+        "deb http://mirror.example/debian/ bookworm-updates main",
+    ]
+
+
+def test_another_suite_comes_from_the_same_mirror():
+    assert (
+        image.debian_sources(TARGETS, "trixie") == "deb http://mirror.example/debian/ trixie main\n"
+    )
+
+
+def test_without_a_debian_mirror_there_is_nothing():
+    assert (
+        image.debian_sources("Ubuntu|main|http://mirror.example/|noble\nnonsense\n", "trixie") == ""
+    )
+
+
+def test_every_part_of_an_image_is_in_its_key():
+    parts, files = ("bookworm", "6.1"), [("build.sh", b"one"), ("etc/x", b"two")]
+    key = image.image_key(parts, files)
+    assert key == image.image_key(parts, reversed(files))
+    others = {
+        image.image_key(("trixie", "6.1"), files),
+        image.image_key(("bookworm6.1",), files),
+        image.image_key(parts, [("build.sh", b"one!"), ("etc/x", b"two")]),
+        image.image_key(parts, [("build.sh", b"one"), ("etc/y", b"two")]),
+        image.image_key(parts, files[:1]),
+    }
+    assert key not in others
+    assert len(others) == 5
+
+
+def test_the_bare_web_server_has_the_name_that_the_suite_gives_it():
+    assert "nginx" in image.packages("bookworm")
+    assert "nginx-light" in image.packages("bullseye")
+    assert "nginx" not in image.packages("bullseye")
+
+
+def test_what_a_deploy_installs_is_not_there_before():
+    for suite in ("bullseye", "bookworm", "trixie"):
+        assert not set(image.EXTRA_PACKAGES) & set(image.packages(suite))
+
+
+def test_the_build_script_and_its_files_are_shipped():
+    names = {name for name, _ in image._files()}
+    assert {"build.sh", "wide_registers.c", "overlay/usr/local/sbin/lab-network"} <= names

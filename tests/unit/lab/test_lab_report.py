@@ -1,0 +1,184 @@
+"""The arithmetic of a load's report, and the load's client against a server on loopback."""
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from selfbalance.lab import load
+from selfbalance.lab.load import Job, NodeShare, Probe, Report, Session
+
+REPORT = Report(
+    sessions=[
+        Session("web1", "alive", 10, 0.0, 5.0),
+        Session("web1", "reset", 4, 0.0, 3.0),
+        Session(None, "refused", 0, 0.0, 0.1),
+    ],
+    probes=[
+        Probe(1.0, 1.1, ok=False, error="refused"),
+        Probe(2.0, 2.1, ok=True, node="web2"),
+        Probe(2.5, 3.5, ok=False, error="timed out"),
+        Probe(4.0, 4.1, ok=False, node="web1", error="status 502"),
+        Probe(5.0, 5.1, ok=True, node="web1"),
+    ],
+    client_lag=0.004,
+)
+
+
+def test_a_report_survives_its_json():
+    assert Report.from_json(REPORT.to_json()) == REPORT
+
+
+@pytest.mark.parametrize(("event", "seconds"), [(0.5, 3.5), (3.0, 1.0), (4.05, 0.0), (4.2, None)])
+def test_the_last_failure_is_counted_from_the_event(event, seconds):
+    assert REPORT.last_failure_after(event) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_shares_count_what_each_node_served():
+    assert REPORT.by_node() == {
+        "web1": NodeShare(probes=1, sessions=2, sessions_alive=1),
+        "web2": NodeShare(probes=1),
+    }
+    assert len(REPORT.failed_probes) == 3
+    assert [session.outcome for session in REPORT.lost_sessions] == ["reset", "refused"]
+
+
+def test_half_a_head_is_waited_for():
+    assert load.parse_head(b"HTTP/1.1 200 OK\r\nX-Node: web1\r\n") is None
+    head = load.parse_head(b"HTTP/1.1 200 OK\r\nX-Node: web1\r\nContent-Length: 5\r\n\r\nweb")
+    assert head is not None
+    assert (head.status, head.node, head.length, head.rest) == (200, "web1", 5, b"web")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(111, "x"), "refused"),
+        (ConnectionResetError(104, "x"), "reset"),
+        (asyncio.TimeoutError(), "timed out"),
+        (OSError(113, "x"), "no route to host"),
+        (load._Cut("cut short"), "cut short"),
+    ],
+)
+def test_a_failure_has_words(error, words):
+    assert load.reason(error) == words
+
+
+def _answer(body: bytes, length: int) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nX-Node: me\r\nContent-Length: {length}\r\n\r\n".encode() + body
+
+
+class Server:
+    """Answers each path as told: bytes to send, then how to end."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.ports = []
+        self.over = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        self.ports.append(writer.get_extra_info("peername")[1])
+        with contextlib.suppress(ConnectionError):
+            path = (await reader.readline()).split()[1].decode()
+            await reader.readuntil(b"\r\n\r\n")
+            data, ending = self.answers[path]
+            writer.write(data)
+            await writer.drain()
+            if ending == "reset":
+                linger = b"\x01\0\0\0\0\0\0\0"
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+                await asyncio.sleep(0.05)
+            elif ending == "hang":
+                await self.over.wait()
+        writer.close()
+
+
+def _run(answers, family=socket.AF_INET, **job):
+    async def run():
+        server = Server(answers)
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        listening = await asyncio.start_server(server.serve, host, 0, family=family)
+        port = listening.sockets[0].getsockname()[1]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        ready = []
+        report = await load.work(Job(url, **job), lambda: ready.append(True))
+        server.over.set()
+        listening.close()
+        await asyncio.sleep(0.05)  # the server's side of the last connections ends too
+        assert ready == [True]
+        return report, server
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_probes_come_in_time_each_from_a_port_of_its_own(family):
+    if family == socket.AF_INET6 and not _has_ipv6():
+        pytest.skip("no IPv6 on loopback here")
+    answers = {"/": (_answer(b"me\n", 3), "close")}
+    report, server = _run(answers, family, probe_interval=0.01, duration=0.5)
+    assert len(report.probes) == 50
+    assert report.failed_probes == []
+    assert {probe.node for probe in report.probes} == {"me"}
+    assert len(set(server.ports)) == 50
+    assert report.client_lag < 0.5
+
+
+def _has_ipv6():
+    with socket.socket(socket.AF_INET6) as sock:
+        try:
+            sock.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((_answer(b"m", 3), "close"), "cut short"),
+        ((b"", "close"), "cut short"),
+        ((b"nonsense\r\n\r\n", "close"), "not an HTTP answer"),
+        ((_answer(b"", 3), "reset"), "reset"),
+        ((b"HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", "close"), "status 502"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_failed_probe(answer, error):
+    report, _ = _run({"/": answer}, requests=2)
+    assert [probe.error for probe in report.probes] == [error, error]
+
+
+def test_a_silent_server_is_a_probe_that_timed_out(monkeypatch):
+    monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
+    report, _ = _run({"/": (b"", "hang")}, requests=1)
+    assert [probe.error for probe in report.probes] == ["timed out"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "size"),
+    [
+        ((_answer(b"0123456789", 10), "close"), "alive", 10),
+        ((_answer(b"01234", 10), "close"), "reset", 5),
+        ((_answer(b"01234", 10), "reset"), "reset", 5),
+        ((_answer(b"01234", 10), "hang"), "timed out", 5),
+        ((b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "close"), "refused", 0),
+    ],
+)
+def test_a_session_lives_only_with_every_byte(monkeypatch, answer, outcome, size):
+    monkeypatch.setattr(load, "SILENCE_TIMEOUT_S", 0.2)
+    report, _ = _run({"/slow/1": answer}, sessions=3, session_seconds=1)
+    assert [session.outcome for session in report.sessions] == [outcome] * 3
+    assert {session.bytes for session in report.sessions} == {size}
+
+
+def test_a_closed_port_refuses_sessions_and_probes():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    job = Job(url, sessions=2, requests=2)
+    report = asyncio.run(load.work(job, lambda: None))
+    assert [session.outcome for session in report.sessions] == ["refused"] * 2
+    assert [probe.error for probe in report.probes] == ["refused"] * 2
