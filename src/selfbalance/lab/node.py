@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selfbalance.lab.image import Image
+from selfbalance.lab.image import FILES, Image
 from selfbalance.lab.model import LabNode
 from selfbalance.lab.network import Namespaces, guest_end
 from selfbalance.lab.processes import Process, recording, start_detached
@@ -16,9 +16,18 @@ def start(folder: StateFolder, state: LabState, node: LabNode, hub: Namespaces) 
     record = folder.record(node.name)
     preload = Image(Path(state.image)).preload
     kernel = ["env", f"LD_PRELOAD={preload}"] if preload else []
-    kernel += ["linux.uml", *kernel_arguments(folder, state, node)]
+    kernel += [str(_starter(folder)), *kernel_arguments(folder, state, node)]
     inside = ["unshare", "--pid", "--fork", "--kill-child", *recording(record, kernel)]
     return start_detached(hub.command(*inside), folder.log(node.name), record, cwd=folder.path)
+
+
+def _starter(folder: StateFolder) -> Path:
+    """The script that starts UML, made executable in the lab's own folder."""
+    starter = folder.uml / "uml"
+    if not starter.exists():
+        starter.write_text((FILES / "uml").read_text())
+        starter.chmod(0o700)
+    return starter
 
 
 def kernel_arguments(folder: StateFolder, state: LabState, node: LabNode) -> list[str]:

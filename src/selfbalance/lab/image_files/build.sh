@@ -68,7 +68,7 @@ echo "debconf debconf/frontend select Noninteractive" | chroot "$tree" debconf-s
 # mkdir and ln instead of systemctl: the same for every suite, and no systemd has to run here.
 units=$tree/etc/systemd/system
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-    fstrim.timer logrotate.timer systemd-tmpfiles-clean.timer systemd-logind.service getty.target getty@.service \
+    fstrim.timer logrotate.timer systemd-tmpfiles-clean.timer getty.target getty@.service \
     serial-getty@.service console-getty.service systemd-pstore.service systemd-random-seed.service \
     systemd-timesyncd.service systemd-networkd.service systemd-networkd-wait-online.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-hwdb-update.service \
@@ -78,6 +78,8 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     modprobe@fuse.service sys-fs-fuse-connections.mount kmod-static-nodes.service; do
     ln -sf /dev/null "$units/$unit"
 done
+# Not at boot, but there for a `systemctl reboot` that asks for it by D-Bus.
+rm -f "$tree"/lib/systemd/system/multi-user.target.wants/systemd-logind.service
 mkdir -p "$units/network-online.target.requires" "$units/multi-user.target.wants"
 ln -sf ../lab-network.service "$units/network-online.target.requires/lab-network.service"
 ln -sf ../lab-network.service "$units/multi-user.target.wants/lab-network.service"
