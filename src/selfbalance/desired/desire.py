@@ -13,7 +13,7 @@ from selfbalance.model.words import IPAddress
 from selfbalance.plugins import Plugins
 
 HEAVIEST = 65535
-"""The highest weight that keepalived takes (keepalived.conf(5), real_server)."""
+"""The highest weight that is certain to work (ipvsadm(8), -w); keepalived itself takes more."""
 
 
 def desire(
@@ -50,7 +50,7 @@ def _desire_node(
                 0o644,
             ),
             File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
-            File(places.DROP_IN, rendering.drop_in(cluster, node, vips), 0o644),
+            File(places.DROP_IN, rendering.drop_in(), 0o644),
             File(places.GUARD, rendering.guard(cluster, node), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),

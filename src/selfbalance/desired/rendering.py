@@ -85,7 +85,6 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "vrid": instance.vrid,
         "source": node.address_of(family),
         "peers": [peer.address_of(family) for peer in cluster.peers_of(node)],
-        "vips": instance.vips,
         "own": [vip for vip in instance.vips if vip.version == family],
         "excluded": [vip for vip in instance.vips if vip.version != family],
     }
@@ -111,23 +110,21 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
 
 def guard(cluster: Cluster, node: Node) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
+    due_s = 4 * _advert_interval_s(cluster)
     return render(
         "keepalived-guard.sh.j2",
+        interface=cluster.interface_of(node),
+        vips=[vip.address for vip in cluster.vips],
         demotion_file=places.DEMOTION,
+        dumps=places.DUMPS,
+        handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 
 
-def drop_in(cluster: Cluster, node: Node, vips: tuple[IPAddress, ...]) -> str:
-    """Render the drop-in of keepalived's unit (systemd.service(5))."""
-    due_s = 4 * _advert_interval_s(cluster)
-    return render(
-        "keepalived.drop-in.conf.j2",
-        guard=places.GUARD,
-        interface=cluster.interface_of(node),
-        handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
-        vips=vips,
-    )
+def drop_in() -> str:
+    """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every node."""
+    return render("keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS)
 
 
 def watch_unit(cluster: Cluster) -> str:

@@ -66,7 +66,7 @@ def _roll(
 ) -> Generator[FunctionCommand, None, None]:
     by_name = {each.name: each for each in hosts}
     pending = {name for wave in rollout.waves for name in wave}
-    live = len(rollout.waves) > 1 or len(rollout.waves[0]) == 1
+    live = any(seen.keepalived_active for seen in SIGHTS.of_all(hosts).seen)
     for wave in rollout.waves:
         for name in wave:
             step = Step(by_name[name], partial(_activate, ready, plans[name], live))

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from selfbalance.desired import DesiredNode, File, places
+from selfbalance.desired import DesiredNode, DesiredService, File, places
 from selfbalance.gates.director import table_problems
-from selfbalance.observed import NodeState
+from selfbalance.model.words import IPAddress
+from selfbalance.observed import NodeState, SeenService
 
 
 class Act(str, Enum):
@@ -25,7 +26,8 @@ class NodePlan:
     """The changes of one node: harmless ones, made everywhere at once, and keepalived's act.
 
     `files` are written in place; keepalived.conf, where `config` is set, is staged, tested, and put
-    in place by the act.
+    in place by the act. `together` says that virtual services come or go: until every node has
+    them, or no node, the nodes cannot agree.
     """
 
     node: str
@@ -37,6 +39,7 @@ class NodePlan:
     units: tuple[str, ...]
     vips: bool
     act: Act
+    together: bool = False
 
     @property
     def harmless(self) -> bool:
@@ -89,7 +92,14 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         vips=not all(seen.holds(vip, want.vip_interface) for vip in want.vips)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
+        together=_endpoints(want.services) != _endpoints(seen.table),
     )
+
+
+def _endpoints(
+    services: Iterable[DesiredService | SeenService],
+) -> frozenset[tuple[IPAddress, int]]:
+    return frozenset((service.vip, service.port) for service in services)
 
 
 def _differs(file: File, seen: NodeState) -> bool:
@@ -118,7 +128,9 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     # systemd takes a changed drop-in's environment and folders at the next start only.
     if any(file.path == places.DROP_IN for file in files):
         return Act.RESTART
+    if config:
+        return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
     if any(table_problems(want, seen)) or (want.sync_daemon and len(seen.sync) != 1):
         return Act.RESTART
-    return Act.RELOAD if config else Act.NONE
+    return Act.NONE

@@ -1,4 +1,4 @@
-"""In which order nodes activate: all at once where nothing serves, else one by one, MASTER last."""
+"""In which order nodes activate: one by one, MASTER last, except where they have to agree."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ class Rollout:
 
 
 def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
-    """Order the nodes whose keepalived has something to do."""
+    """Order the nodes whose keepalived has something to do.
+
+    All at once where nothing serves yet, and where virtual services come or go.
+    """
     acting = [name for name in view.desired if name in plans and plans[name].act is not Act.NONE]
     if not acting:
         return Rollout(())
-    if not any(seen.keepalived_active for seen in view.state.seen):
+    live = any(seen.keepalived_active for seen in view.state.seen)
+    if not live or any(plans[name].together for name in acting if plans[name].act is Act.RELOAD):
         return Rollout((tuple(acting),))
     masters = {seen.name for seen in view.state.seen if seen.role is Role.MASTER}
     ordered = sorted(acting, key=lambda name: name in masters)
