@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfbalance.lab import host
 from selfbalance.lab.errors import LabError, MissingOnHost
-from selfbalance.lab.state import cache_root, exclusive
+from selfbalance.lab.state import cache_root, exclusive, state_root
 
 #: A bare web server: what a node has before anybody deploys to it.
 PACKAGES = (
@@ -26,6 +27,7 @@ EXTRA_PACKAGES = ("keepalived", "ipvsadm")
 #: bullseye's `nginx` pulls in nginx-core with image libraries; its nginx-light is the bare one.
 _OTHER_NAMES = {"bullseye": {"nginx": "nginx-light"}}
 SIZE_MB = 2500
+KEPT_S = 14 * 24 * 3600.0
 FILES = Path(__file__).parent / "image_files"
 MODULES = Path("/usr/lib/uml/modules")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -159,7 +161,18 @@ def ensure(suite: str, progress: Callable[[str], None]) -> Image:
             _sweep(entry)
             if not entry.is_dir():
                 _build(suite, kernel, entry, progress)
+                forget_old(entry.parent, time.time())
+    entry.touch()
     return Image(entry)
+
+
+def forget_old(cache: Path, now: float) -> None:
+    """Remove images that no lab has started from for two weeks (400 MB each), and none has now."""
+    labs = "".join(file.read_text() for file in state_root().glob("*/lab.json"))
+    for entry in cache.glob("image-*-" + "[0-9a-f]" * 12):
+        if entry.stat().st_mtime < now - KEPT_S and str(entry) not in labs:
+            shutil.rmtree(entry, ignore_errors=True)
+            entry.with_name(f"{entry.name}.lock").unlink(missing_ok=True)
 
 
 def _sweep(entry: Path) -> None:

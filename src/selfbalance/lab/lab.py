@@ -240,7 +240,7 @@ class Lab:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _wait_for_one(self, one: LabNode, deadline: float, enough: threading.Event) -> None:
-        while not ssh.answers(self.ssh_config, one.name, timeout_s=5):
+        while not ssh.answers(self.ssh_config, one.name):
             if enough.wait(0.3):
                 return
             if not self._powered(one):

@@ -384,8 +384,8 @@ class _LongSession:
         began = time.monotonic()
         try:
             self.outcome = await self._download(client, path)
-        except (TimeoutError, asyncio.TimeoutError):
-            self.outcome = "timed out"
+        except (TimeoutError, asyncio.TimeoutError, asyncio.CancelledError):
+            self.outcome = "timed out"  # cancelled: it dribbles on after everything else has ended
         except (OSError, _Cut) as error:
             refused = self.outcome == "refused" and not isinstance(error, ConnectionResetError)
             self.outcome = "refused" if refused else "reset"
@@ -463,7 +463,7 @@ async def work(job: Job, ready: Callable[[], None]) -> Report:
         await asyncio.wait(sessions, timeout=job.longest_s - job.duration)
     for session in sessions:
         session.cancel()
-    ended = [session.result() for session in sessions if session.done() and not session.cancelled()]
+    ended = list(await asyncio.gather(*sessions))
     return Report(ended, sorted(probes, key=lambda probe: probe.began), lag)
 
 

@@ -53,7 +53,7 @@ def command(ssh_config: Path, node: str, *options: str) -> list[str]:
     return ["ssh", "-F", str(ssh_config), *options, node]
 
 
-def answers(ssh_config: Path, node: str, timeout_s: float = 10) -> bool:
+def answers(ssh_config: Path, node: str, timeout_s: float = 5) -> bool:
     """Whether the node lets us in and runs something, within the time."""
     argv = [*command(ssh_config, node, "-o", "BatchMode=yes"), "true"]
     try:

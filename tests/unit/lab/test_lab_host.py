@@ -3,6 +3,8 @@
 import os
 import struct
 
+import pytest
+
 from selfbalance.lab import host
 
 
@@ -62,3 +64,44 @@ def test_no_subids_names_the_file_and_the_fix():
 def test_tools_of_administrators_are_found_without_their_path(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert "/usr/sbin" in host.environment()["PATH"].split(os.pathsep)
+
+
+def _lacking(monkeypatch, *answers, root=True):
+    """A machine that lacks first this, then that."""
+    lacks = iter(answers)
+    monkeypatch.setattr(host, "is_root", lambda: root)
+    monkeypatch.setattr(host, "missing_packages", lambda tools: next(lacks))
+
+
+def test_without_install_nothing_is_installed(monkeypatch):
+    _lacking(monkeypatch, ("mmdebstrap",))
+    monkeypatch.setattr(host, "_install", pytest.fail)
+    with pytest.raises(host.MissingOnHost, match="needs: mmdebstrap"):
+        host.require(False, pytest.fail)
+
+
+def test_install_brings_what_is_missing_and_looks_again(monkeypatch):
+    installed = []
+    monkeypatch.setattr(host, "_install", lambda packages, progress: installed.extend(packages))
+    _lacking(monkeypatch, ("mmdebstrap", "uidmap"), ())
+    host.require(True, pytest.fail)
+    assert installed == ["mmdebstrap", "uidmap"]
+    _lacking(monkeypatch, ("mmdebstrap",), ("mmdebstrap",))
+    with pytest.raises(host.MissingOnHost, match="needs: mmdebstrap"):
+        host.require(True, pytest.fail)
+
+
+def test_a_user_who_asks_to_install_is_told_of_root(monkeypatch):
+    _lacking(monkeypatch, ("uidmap",), root=False)
+    monkeypatch.setattr(host, "_install", pytest.fail)
+    with pytest.raises(host.MissingOnHost, match="Next, as root: apt-get install uidmap"):
+        host.require(True, pytest.fail)
+
+
+def test_apts_own_reason_is_passed_on(monkeypatch, tmp_path):
+    apt = tmp_path / "apt-get"
+    apt.write_text("#!/bin/sh\necho 'E: Unable to locate package x' >&2\nexit 100\n")
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(host.MissingOnHost, match="could not install x: E: Unable to locate"):
+        host._install(["x"], lambda line: None)

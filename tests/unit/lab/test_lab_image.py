@@ -1,5 +1,7 @@
 """Which image a lab needs, and where it comes from."""
 
+import os
+
 from selfbalance.lab import image
 
 TARGETS = """\
@@ -60,3 +62,18 @@ def test_what_a_deploy_installs_is_not_there_before():
 def test_the_build_script_and_its_files_are_shipped():
     names = {name for name, _ in image._files()}
     assert {"build.sh", "wide_registers.c", "overlay/usr/local/sbin/lab-network"} <= names
+
+
+def test_only_old_images_that_no_lab_has_are_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    now, cache = 2e9, tmp_path / "cache"
+    names = ("image-a-000000000001", "image-a-000000000002", "image-b-000000000003", "other")
+    for name in names:
+        (cache / name).mkdir(parents=True)
+        old = now - image.KEPT_S - 1 if name != names[1] else now
+        os.utime(cache / name, (old, old))
+    lab = tmp_path / "state/selfbalance/lab/lab/lab.json"
+    lab.parent.mkdir(parents=True)
+    lab.write_text(f'{{"image": "{cache / names[2]}"}}')
+    image.forget_old(cache, now)
+    assert sorted(path.name for path in cache.iterdir()) == list(names[1:])

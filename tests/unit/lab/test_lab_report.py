@@ -182,3 +182,9 @@ def test_a_closed_port_refuses_sessions_and_probes():
     report = asyncio.run(load.work(job, lambda: None))
     assert [session.outcome for session in report.sessions] == ["refused"] * 2
     assert [probe.error for probe in report.probes] == ["refused"] * 2
+
+
+def test_a_session_that_outlasts_everything_is_lost_not_forgotten(monkeypatch):
+    monkeypatch.setattr(Job, "longest_s", 0.2)
+    report, _ = _run({"/slow/1": (_answer(b"01", 10), "hang")}, sessions=2, session_seconds=1)
+    assert [session.outcome for session in report.sessions] == ["timed out"] * 2
