@@ -1,0 +1,325 @@
+"""keepalived.conf by its meaning: what the design wants is there, what the trials forbid is not."""
+
+from __future__ import annotations
+
+import pytest
+from blocks import Block, parse
+from clusters import PASSWORD
+from described_twice import cluster
+from made import CASES, HTTP, V2, V4, conf, made
+
+from selfbalance.model.standing import priority
+
+EVERY = pytest.mark.parametrize(
+    ("case", "name"), [(case, node.name) for case, c in CASES.items() for node in c.nodes]
+)
+
+
+def test_the_middle_one_of_three_nodes():
+    web2 = conf(CASES["three nodes"], "web2")
+
+    assert [" ".join(block.words) for block in web2.inside] == [
+        "global_defs",
+        "track_file demotion",
+        "bfd_instance web1",
+        "bfd_instance web3",
+        "vrrp_instance web",
+        "virtual_server 192.0.2.10 80",
+        "virtual_server 192.0.2.10 443",
+    ]
+    assert web2.one("global_defs").meaning == {
+        "router_id": "web2",
+        "enable_script_security": "",
+        "script_user": "root",
+        "vrrp_version": "3",
+        "lvs_sync_daemon": "bond0 inst web id 51",
+        "lvs_flush": "",
+        "max_auto_priority": "-1",
+    }
+    assert web2.one("track_file").meaning == {
+        "file": "/var/lib/selfbalance/demotion",
+        "weight": "-1",
+    }
+    assert web2.one("bfd_instance", "web3").meaning == {
+        "source_ip": "192.0.2.12",
+        "neighbor_ip": "192.0.2.13",
+        "min_rx": "100",
+        "min_tx": "100",
+        "idle_tx": "1000",
+        "multiplier": "3",
+    }
+    assert web2.one("vrrp_instance").meaning == {
+        "state": "BACKUP",
+        "interface": "bond0",
+        "virtual_router_id": "51",
+        "priority": str(priority(1)),
+        "advert_int": "0.1",
+        "unicast_src_ip": "192.0.2.12",
+        "unicast_peer": {"192.0.2.11": "", "192.0.2.13": ""},
+        "track_file": {"demotion": ""},
+        "garp_master_delay": "1",
+        "garp_master_refresh": "10",
+        "notify_master": "/etc/keepalived/selfbalance-guard serving",
+        "virtual_ipaddress": {"192.0.2.10/32": "dev bond0"},
+    }
+    http = web2.one("virtual_server", "192.0.2.10", "80").meaning
+    peer = {
+        "weight": "1",
+        "inhibit_on_failure": "",
+        "TCP_CHECK": {"connect_port": "80"},
+        "BFD_CHECK": {"name": "web1"},
+    }
+    myself = {name: value for name, value in peer.items() if name != "BFD_CHECK"}
+    assert http == {
+        "lvs_sched": "mh",
+        "mh-port": "",
+        "mh-fallback": "",
+        "lvs_method": "DR",
+        "protocol": "TCP",
+        "delay_loop": "1",
+        "connect_timeout": "1",
+        "retry": "1",
+        "delay_before_retry": "1",
+        "real_server 192.0.2.11 80": peer,
+        "real_server 192.0.2.12 80": myself,
+        "real_server 192.0.2.13 80": {**peer, "BFD_CHECK": {"name": "web3"}},
+    }
+
+
+@EVERY
+def test_what_the_trials_forbid_is_nowhere(case, name):
+    file = conf(CASES[case], name)
+
+    # docs: a MISC_CHECK's reload set every weight to 0; nopreempt keeps a hand-over from happening.
+    for word in (
+        "MISC_CHECK",
+        "nopreempt",
+        "notify",
+        "ha_suspend",
+        "use_vmac",
+        "persistence_timeout",
+    ):
+        assert not file.anywhere(word)
+    assert all(block.get("state") == "BACKUP" for block in file.all("vrrp_instance"))
+
+
+@EVERY
+def test_what_every_file_has(case, name):
+    described = CASES[case]
+    file = conf(described, name)
+    general = file.one("global_defs")
+    peers = {node.name for node in described.nodes} - {name}
+    reals = file.anywhere("real_server")
+
+    assert general.one("enable_script_security")
+    assert general.one("lvs_flush")
+    assert general.get("lvs_sync_daemon").split()[1:] == ["inst", "web", "id", "51"]
+    assert general.get("lvs_sync_daemon").split()[0] == file.one("vrrp_instance").get("interface")
+    assert file.one("vrrp_instance").words[1] == general.get("lvs_sync_daemon").split()[2]
+    assert {block.words[1] for block in file.all("bfd_instance")} == peers
+    assert all(int(block.get("idle_tx")) >= 1000 for block in file.all("bfd_instance"))
+    assert len(reals) == len(described.nodes) * len(described.vips) * len(described.services)
+    assert all(real.one("inhibit_on_failure") for real in reals)
+    assert all(len(real.all("TCP_CHECK") + real.all("HTTP_GET")) == 1 for real in reals)
+
+
+@EVERY
+def test_bfd_watches_every_peer_and_never_the_node_itself(case, name):
+    described = CASES[case]
+    file = conf(described, name)
+    names = {str(a): n.name for n in described.nodes for a in (n.address, n.address6)}
+    for service in file.all("virtual_server"):
+        watched = {
+            names[real.words[1]]: [check.get("name") for check in real.all("BFD_CHECK")]
+            for real in service.all("real_server")
+        }
+        assert watched.pop(name) == []
+        assert watched == {peer.name: [peer.name] for peer in described.nodes if peer.name != name}
+
+
+@EVERY
+def test_addresses_of_a_file_are_of_one_family_or_excluded(case, name):
+    instance = conf(CASES[case], name).one("vrrp_instance")
+    own = [block.words[0] for block in instance.one("virtual_ipaddress").inside]
+    excluded = [
+        block.words[0]
+        for ride_along in instance.all("virtual_ipaddress_excluded")
+        for block in ride_along.inside
+    ]
+
+    assert sorted(own + excluded) == sorted(
+        f"{vip.address}/{vip.address.max_prefixlen}" for vip in CASES[case].vips
+    )
+    assert len({":" in address for address in own}) == 1
+    assert not excluded or {":" in address for address in excluded} == {True}
+    assert not excluded or not any(":" in address for address in own)
+
+
+def _instance(case: str, name: str = "web1") -> Block:
+    return conf(CASES[case], name).one("vrrp_instance")
+
+
+def test_both_families_ride_in_one_instance():
+    instance = _instance("both families", "web3")
+
+    assert instance.one("virtual_ipaddress").meaning == {"192.0.2.10/32": "dev bond0"}
+    assert instance.one("virtual_ipaddress_excluded").meaning == {"2001:db8::10/128": "dev bond0"}
+    assert instance.one("unicast_peer").meaning == {"192.0.2.11": "", "192.0.2.12": ""}
+    service = conf(CASES["both families"], "web3").one("virtual_server", "2001:db8::10", "80")
+    assert [real.words[1] for real in service.all("real_server")] == [
+        "2001:db8::11",
+        "2001:db8::12",
+        "2001:db8::13",
+    ]
+
+
+def test_ipv6_only_speaks_ipv6_throughout():
+    file = conf(CASES["IPv6 only"])
+    instance = file.one("vrrp_instance")
+
+    assert instance.get("unicast_src_ip") == "2001:db8::11"
+    assert instance.one("unicast_peer").meaning == {"2001:db8::12": "", "2001:db8::13": ""}
+    assert instance.one("virtual_ipaddress").meaning == {"2001:db8::10/128": "dev bond0"}
+    assert file.one("bfd_instance", "web2").get("source_ip") == "2001:db8::11"
+    assert file.one("bfd_instance", "web2").get("neighbor_ip") == "2001:db8::12"
+
+
+def test_one_node_has_nobody_to_watch_or_tell():
+    file = conf(CASES["one node"])
+
+    for word in ("bfd_instance", "unicast_peer", "unicast_src_ip", "BFD_CHECK"):
+        assert not file.anywhere(word)
+
+
+def test_sixteen_nodes_have_sixteen_priorities_and_240_watches():
+    files = [conf(CASES["sixteen nodes"], f"web{n}") for n in range(1, 17)]
+
+    assert len({file.one("vrrp_instance").get("priority") for file in files}) == 16
+    assert sum(len(file.all("bfd_instance")) for file in files) == 16 * 15
+
+
+@pytest.mark.parametrize("name", ["web1", "web2", "web3"])
+def test_priorities_are_the_descriptions(name):
+    described = CASES["three nodes"]
+
+    assert _instance("three nodes", name).get("priority") == str(
+        described.priority_of(described.node(name))
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "version", "advert", "bfd", "loop"),
+    [
+        ("three nodes", "3", 0.1, "100", "1"),
+        ("calm", "3", 0.3, "300", "3"),
+        ("version 2", "2", 1.0, "300", "3"),
+    ],
+)
+def test_timers_are_the_profiles(case, version, advert, bfd, loop):
+    file = conf(CASES[case])
+
+    assert file.one("global_defs").get("vrrp_version") == version
+    assert float(file.one("vrrp_instance").get("advert_int")) == advert
+    assert {block.get("min_rx") for block in file.all("bfd_instance")} == {bfd}
+    assert {block.get("min_tx") for block in file.all("bfd_instance")} == {bfd}
+    assert {block.get("delay_loop") for block in file.all("virtual_server")} == {loop}
+
+
+def test_a_password_stands_in_the_instance_and_nowhere_else():
+    file = conf(CASES["version 2 with a password"])
+
+    assert file.one("vrrp_instance").one("authentication").meaning == {
+        "auth_type": "PASS",
+        "auth_pass": PASSWORD,
+    }
+    assert len(file.anywhere("auth_pass")) == 1
+    assert not conf(CASES["version 2"]).anywhere("authentication")
+
+
+def test_multicast_names_no_peer():
+    instance = _instance("multicast")
+
+    assert not instance.all("unicast_peer")
+    assert not instance.all("unicast_src_ip")
+
+
+def test_a_nodes_own_interface_is_used_throughout():
+    file = conf(CASES["own interface"], "web2")
+
+    assert file.one("vrrp_instance").get("interface") == "eth1"
+    assert file.one("global_defs").get("lvs_sync_daemon").startswith("eth1 ")
+    assert file.one("vrrp_instance").one("virtual_ipaddress").meaning == {
+        "192.0.2.10/32": "dev eth1"
+    }
+    assert _instance("own interface", "web1").get("interface") == "bond0"
+
+
+CHECKS = [
+    ({}, {"TCP_CHECK": {"connect_port": "80"}}),
+    ({"port": 8080}, {"TCP_CHECK": {"connect_port": "8080"}}),
+    (
+        HTTP,
+        {
+            "HTTP_GET": {
+                "virtualhost": "www.example.org",
+                "connect_port": "80",
+                "url": {"path": "/health?a=%20", "status_code": "204"},
+            }
+        },
+    ),
+    (
+        {"kind": "http", "port": 8080},
+        {"HTTP_GET": {"connect_port": "8080", "url": {"path": "/", "status_code": "200"}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "meaning"), CHECKS)
+def test_a_check_is_the_services_own(check, meaning):
+    file = conf(cluster(V4, ("services.0.check", check)))
+    http = file.one("virtual_server", "192.0.2.10", "80").one("real_server", "192.0.2.11")
+    https = file.one("virtual_server", "192.0.2.10", "443").one("real_server", "192.0.2.11")
+
+    assert http.meaning == {"weight": "1", "inhibit_on_failure": "", **meaning}
+    assert https.one("TCP_CHECK").meaning == {"connect_port": "443"}
+
+
+FLAGS = [
+    ("mh", None, ["mh-port", "mh-fallback"]),
+    ("mh", ["mh-port"], ["mh-port"]),
+    ("mh", [], []),
+    ("sh", None, ["sh-port", "sh-fallback"]),
+    ("wrr", None, []),
+]
+
+
+@pytest.mark.parametrize(("scheduler", "flags", "written"), FLAGS)
+def test_flags_are_the_defaults_unless_described(scheduler, flags, written):
+    described = cluster(
+        V4, ("services.0.scheduler", scheduler), ("services.0.scheduler_flags", flags)
+    )
+    service = conf(described).one("virtual_server", "192.0.2.10", "80")
+
+    assert service.get("lvs_sched") == scheduler
+    assert [
+        b.words[0] for b in service.inside if b.words[0].endswith(("port", "fallback"))
+    ] == written
+
+
+def test_a_vip_with_its_own_vrid_names_one_instance_and_one_daemon():
+    file = conf(cluster(*V2, ("vips", [{"address": "192.0.2.10", "vrid": 7}])))
+
+    assert file.one("vrrp_instance").words[1] == "web-7"
+    assert file.one("vrrp_instance").get("virtual_router_id") == "7"
+    assert file.one("global_defs").get("lvs_sync_daemon") == "bond0 inst web-7 id 7"
+
+
+def test_the_reader_of_these_tests_sees_a_brace_that_is_not_closed():
+    with pytest.raises(AssertionError):
+        parse("a {\n b\n")
+    with pytest.raises(IndexError):
+        parse("}\n}\na b\n")
+
+
+def test_every_node_of_every_case_was_asked():
+    assert sum(len(made(described)) for described in CASES.values()) >= 40

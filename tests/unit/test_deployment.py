@@ -1,0 +1,196 @@
+"""From a description in code or in a file to what a run works with: read, checked, kept secret."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from selfbalance import Cluster, Node, Service, Vip, VrrpOptions
+from selfbalance.deployment import deployment
+from selfbalance.errors import DescriptionError, SelfbalanceError
+from selfbalance.inventory import DATA_KEY, hosts
+
+TOML = """
+name = "web"
+interface = "bond0"
+nodes = [{name = "web1", address = "192.0.2.11"}, {name = "web2", address = "192.0.2.12"}]
+vips = [{address = "192.0.2.10"}]
+services = [{name = "http", port = 80}]
+"""
+V2 = 'detection = "calm"\nvrrp = {version = 2, password = "file:vrrp"}\n'
+
+
+def code(**more: object) -> Cluster:
+    return Cluster(
+        name="web",
+        interface="bond0",
+        nodes=[Node(name="web1", address="192.0.2.11"), Node(name="web2", address="192.0.2.12")],
+        vips=[Vip(address="192.0.2.10")],
+        services=[Service(name="http", port=80)],
+        **more,
+    )
+
+
+def refused(description: Cluster | Path, base: Path) -> str:
+    with pytest.raises(DescriptionError) as caught:
+        deployment(description, "prod.py", base)
+    said = str(caught.value)
+    assert len(said.splitlines()) == 1
+    return said
+
+
+def test_code_and_file_make_the_same_of_the_same(tmp_path):
+    (tmp_path / "prod.toml").write_text(TOML, encoding="utf-8")
+
+    in_file = deployment(Path("prod.toml"), "prod.py", tmp_path)
+    in_code = deployment(code(), "prod.py", tmp_path)
+
+    assert in_file.cluster == in_code.cluster
+    assert in_file.desired == in_code.desired
+    assert list(in_file.desired) == ["web1", "web2"]
+
+
+def test_the_built_in_gates_are_there():
+    assert list(deployment(code(), "prod.py", Path()).plugins.gates)
+
+
+def _missing(_path: Path) -> None:
+    pass
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _latin_1(path: Path) -> None:
+    path.write_bytes(b"# caf\xe9\n" + TOML.encode())
+
+
+def _utf_16(path: Path) -> None:
+    path.write_text(TOML, encoding="utf-16")
+
+
+def _broken(path: Path) -> None:
+    path.write_text("name = web", encoding="utf-8")
+
+
+def _wrong(path: Path) -> None:
+    path.write_text(TOML.replace("port = 80", "port = 0"), encoding="utf-8")
+
+
+def _empty(path: Path) -> None:
+    path.touch()
+
+
+FILES = [
+    (_missing, "cannot be read: No such file or directory"),
+    (_folder, "cannot be read: Is a directory"),
+    (_latin_1, "is not UTF-8 text, so it is no TOML"),
+    (_utf_16, "is not UTF-8 text, so it is no TOML"),
+    (_broken, "not readable as TOML: Invalid value (at line 1, column 8)"),
+    (_wrong, "services[0].port: 0: input should be greater than or equal to 1"),
+    (_empty, "name: is missing; it has to be given (and 4 more)"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), FILES)
+def test_a_file_that_is_no_description_says_why(make, reason, tmp_path):
+    make(tmp_path / "prod.toml")
+
+    assert refused(Path("prod.toml"), tmp_path) == f"{tmp_path / 'prod.toml'}: {reason}"
+
+
+@pytest.mark.parametrize("place", ["code", "file"])
+def test_what_no_plugin_provides_names_the_description(place, tmp_path):
+    (tmp_path / "prod.toml").write_text(TOML + 'forwarding = "tun"', encoding="utf-8")
+    description = code(forwarding="tun") if place == "code" else Path("prod.toml")
+
+    said = refused(description, tmp_path)
+
+    named = "prod.py" if place == "code" else "prod.toml"
+    assert said == f"{named}: forwarding: forwarding method 'tun' is not known; known are: dr"
+
+
+@pytest.fixture
+def secretive(tmp_path):
+    """A deployment with a password, read from a file."""
+    (tmp_path / "prod.toml").write_text(TOML + V2, encoding="utf-8")
+    (tmp_path / "vrrp").write_text("s3same\n", encoding="utf-8")
+    return deployment(Path("prod.toml"), "prod.py", tmp_path)
+
+
+def test_the_secret_is_in_the_configuration_and_shown_nowhere(secretive):
+    assert "auth_pass s3same\n" in secretive.desired["web2"].config.content
+    shown = (
+        repr(secretive),
+        str(secretive),
+        repr(secretive.cluster),
+        repr(dict(secretive.desired)),
+        json.dumps(secretive.to_json()),
+    )
+    assert not [text for text in shown if "s3same" in text]
+    assert secretive.to_json()["vrrp"]["password"] == "file:vrrp"
+
+
+def test_a_secret_of_no_use_is_refused_before_anything_is_made(tmp_path):
+    (tmp_path / "vrrp").write_text("open sesame", encoding="utf-8")
+    described = code(detection="calm", vrrp=VrrpOptions(version=2, password="file:vrrp"))
+
+    said = refused(described, tmp_path)
+
+    assert said.startswith("prod.py: vrrp.password: the value of 'file:vrrp' is not usable")
+    assert "sesame" not in said
+
+
+def test_hosts_are_the_nodes_with_one_deployment_and_the_callers_data():
+    group = hosts(code(), ssh_user="root", _sudo=True)
+
+    assert [name for name, _ in group] == ["web1", "web2"]
+    assert all(data["ssh_user"] == "root" and data["_sudo"] is True for _, data in group)
+    assert group[0][1][DATA_KEY] is group[1][1][DATA_KEY]
+
+
+def _call(path: Path, source: str) -> dict[str, object]:
+    variables: dict[str, object] = {"__name__": "prod"}
+    exec(compile(source, str(path), "exec"), variables)
+    return variables
+
+
+def test_a_path_starts_from_the_folder_of_the_inventory(tmp_path):
+    (tmp_path / "prod.toml").write_text(TOML, encoding="utf-8")
+    source = "from selfbalance.inventory import hosts\nweb = hosts('prod.toml')\n"
+
+    assert Path.cwd() != tmp_path
+    assert len(_call(tmp_path / "prod.py", source)["web"]) == 2
+
+
+WRONG_INVENTORIES = [
+    ("hosts('other.toml')", "{folder}/other.toml: cannot be read: No such file or directory"),
+    ("hosts(Cluster(name='web'))", "{file} line 3: Cluster.interface: is missing; "),
+    ("hosts(Cluster(**GOOD, standby='x'))", "{folder}/prod.py: standby: standby mode 'x' is not "),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), WRONG_INVENTORIES)
+def test_an_inventory_that_is_wrong_is_named(call, said, tmp_path):
+    file = tmp_path / "prod.py"
+    good = {
+        "name": "web",
+        "interface": "bond0",
+        "nodes": [{"name": "web1", "address": "192.0.2.11"}],
+        "vips": [{"address": "192.0.2.10"}],
+        "services": [{"name": "http", "port": 80}],
+    }
+    source = (
+        f"from selfbalance import Cluster; GOOD = {good!r}\n"
+        f"from selfbalance.inventory import hosts\nweb = {call}\n"
+    )
+
+    with pytest.raises(SelfbalanceError) as caught:
+        _call(file, source)
+
+    assert str(caught.value).startswith(said.format(file=file, folder=tmp_path))
+    assert os.linesep not in str(caught.value)
