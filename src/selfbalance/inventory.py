@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from selfbalance.deployment import Deployment, deployment
-from selfbalance.model import Cluster
+from selfbalance.model import Cluster, Node
 
 DATA_KEY = "selfbalance"
 
@@ -25,4 +25,11 @@ def hosts(description: Cluster | str | Path, **data: object) -> list[tuple[str, 
     caller = Path(sys._getframe(1).f_code.co_filename)
     source = description if isinstance(description, Cluster) else Path(description)
     ready: Deployment = deployment(source, str(caller), caller.parent)
-    return [(node.name, {DATA_KEY: ready, **data}) for node in ready.cluster.nodes]
+    return [
+        (node.name, {DATA_KEY: ready, **_where_to_connect(node), **data})
+        for node in ready.cluster.nodes
+    ]
+
+
+def _where_to_connect(node: Node) -> dict[str, object]:
+    return {"ssh_hostname": node.ssh} if node.ssh else {}

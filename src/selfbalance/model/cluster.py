@@ -39,13 +39,15 @@ class Node(Described):
     """A web server: realserver always, director while it is MASTER.
 
     `address` is its own, on the network of the virtual addresses; `address6` a second one for IPv6
-    services where `address` is IPv4. `interface` overrides the cluster's.
+    services where `address` is IPv4. `interface` overrides the cluster's; `ssh` is the host that
+    ssh connects to where that is not the name.
     """
 
     name: Name
     address: Address
     address6: Address | None = None
     interface: Interface | None = None
+    ssh: HostName | None = None
 
     @model_validator(mode="after")
     def _one_address_a_family(self) -> Node:

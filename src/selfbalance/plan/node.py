@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from selfbalance.desired import DesiredNode, DesiredService, File, places
+from selfbalance.desired import DesiredNode, File, places
 from selfbalance.gates.director import table_problems
-from selfbalance.model.words import IPAddress
-from selfbalance.observed import NodeState, SeenService
+from selfbalance.observed import NodeState
 
 
 class Act(str, Enum):
@@ -26,8 +25,8 @@ class NodePlan:
     """The changes of one node: harmless ones, made everywhere at once, and keepalived's act.
 
     `files` are written in place; keepalived.conf, where `config` is set, is staged, tested, and put
-    in place by the act. `together` says that virtual services come or go: until every node has
-    them, or no node, the nodes cannot agree.
+    in place by the act. `together` says that the IPVS table changes with it: until every node has
+    the new table, the nodes cannot agree.
     """
 
     node: str
@@ -92,14 +91,8 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         vips=not all(seen.holds(vip, want.vip_interface) for vip in want.vips)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
-        together=_endpoints(want.services) != _endpoints(seen.table),
+        together=config is not None and any(table_problems(want, seen)),
     )
-
-
-def _endpoints(
-    services: Iterable[DesiredService | SeenService],
-) -> frozenset[tuple[IPAddress, int]]:
-    return frozenset((service.vip, service.port) for service in services)
 
 
 def _differs(file: File, seen: NodeState) -> bool:

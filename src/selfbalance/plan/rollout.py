@@ -20,17 +20,21 @@ class Rollout:
         return bool(self.waves)
 
 
+_TURN = {Act.RELOAD: 0, Act.RESTART: 1, Act.START: 2}
+
+
 def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     """Order the nodes whose keepalived has something to do.
 
-    All at once where nothing serves yet, and where virtual services come or go.
+    All at once where nothing serves yet, and where the IPVS table changes; those that start go
+    last, because a new node that no MASTER sends adverts to yet would become one.
     """
     acting = [name for name in view.desired if name in plans and plans[name].act is not Act.NONE]
     if not acting:
         return Rollout(())
     live = any(seen.keepalived_active for seen in view.state.seen)
-    if not live or any(plans[name].together for name in acting if plans[name].act is Act.RELOAD):
-        return Rollout((tuple(acting),))
+    if not live or any(plans[name].together for name in acting):
+        return Rollout((tuple(sorted(acting, key=lambda name: _TURN[plans[name].act])),))
     masters = {seen.name for seen in view.state.seen if seen.role is Role.MASTER}
     ordered = sorted(acting, key=lambda name: name in masters)
     return Rollout(tuple((name,) for name in ordered))
