@@ -70,6 +70,7 @@ def test_from_a_file_without_the_blanks_around(value, end, tmp_path):
 BAD = [
     "",
     "sesame-open",
+    "123456789",
     "ses ame",
     "ses\name",
     "se}same",

@@ -14,6 +14,8 @@ from typing import IO
 
 from selfbalance.desired import places
 
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
 LIMIT_S = 20
 """keepalived 2.2.7 loops for ever, or crashes, on a track_file that no block defines."""
 
@@ -61,10 +63,11 @@ class Namespace:
             stdout=subprocess.PIPE,
             stderr=(room / "trouble").open("w"),
             text=True,
+            env={**os.environ, "PATH": PATH},
         )
         if self._answer() != "ready":
             trouble = (room / "trouble").read_text(encoding="utf-8")
-            raise RuntimeError(f"no private namespace for keepalived -t: {trouble}")
+            raise OSError(f"no private namespace for keepalived -t: {trouble}")
 
     def place(self, path: str) -> Path:
         """Where a file of /etc/keepalived lies, seen from outside."""
