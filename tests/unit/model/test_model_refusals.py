@@ -101,6 +101,13 @@ PLACES = [
         ["", "lo", "all", "default", "-a", ".a", "x" * 16, "eth0:1"],
     ),
     ("nodes.2.interface", "", WIRE, "'bond0'", ["", "lo", "../eth0", "a/b", "eth0@if2", "eth0%x"]),
+    (
+        "nodes.1.ssh",
+        "",
+        "is not a host name",
+        "'www.example.org'",
+        ["", "-oProxyCommand=id", "a@b"],
+    ),
     ("services.0.scheduler", "", "is not a plugin's name", "'mh'", ["", "MH", "-mh", "x" * 42]),
     ("services.0.scheduler_flags.0", "", "is not a plugin's name", "'mh'", ["", "mh_port"]),
     ("forwarding", "", "is not a plugin's name", "'mh'", [""]),
