@@ -24,7 +24,7 @@ class DescriptionError(SelfbalanceError):
     The message names the file, the key, what is wrong and what would be right.
     """
 
-    if not TYPE_CHECKING:
+    if _Base is not Exception:
         # pyinfra_cli prefixes its line with the innermost frame, which is ours and tells the
         # operator nothing: the message itself names the operator's own file.
         __traceback__ = property(lambda _self: None, lambda _self, _traceback: None)

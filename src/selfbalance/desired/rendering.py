@@ -118,6 +118,7 @@ def guard(cluster: Cluster, node: Node) -> str:
         demotion_file=places.DEMOTION,
         dumps=places.DUMPS,
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
+        takeover_s=math.ceil(due_s) + 1,
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 

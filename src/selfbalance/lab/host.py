@@ -22,6 +22,7 @@ TOOLS = {
     "ip": "iproute2",
     "sysctl": "procps",
     "nc": "netcat-openbsd",
+    "curl": "curl",
     "ssh": "openssh-client",
     "nsenter": "util-linux",
     "unshare": "util-linux",
@@ -105,14 +106,17 @@ def require(install: bool, progress: Callable[[str], None]) -> None:
 
 def _install(packages: Iterable[str], progress: Callable[[str], None]) -> None:
     progress(f"Installing {' '.join(packages)}")
-    command = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *packages]
+    install = ("--no-install-recommends", "install", *packages)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # A fresh machine has no package lists yet.
+    for act in (("update",), install):
+        command = ["apt-get", "-q", "-y", *act]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise MissingOnHost(
             f"apt-get could not install {' '.join(packages)}: {last} "
-            "Next: apt-get update, then again."
+            f"Next, by hand: apt-get install {' '.join(packages)}"
         )
 
 

@@ -83,8 +83,9 @@ class Lab:
                 raise
 
     @classmethod
-    def running(cls, name: str = DEFAULT_NAME) -> Lab:
-        """The lab of that name; a LabError when it is not up."""
+    def running(cls, name: str | None = None) -> Lab:
+        """The lab of that name, or of SELFBALANCE_LAB's; a LabError when it is not up."""
+        name = name or os.environ.get("SELFBALANCE_LAB", DEFAULT_NAME)
         folder = StateFolder(name)
         state = folder.read()
         if state is None or not state.complete or not _holder_lives(folder):

@@ -73,12 +73,13 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Iterable[str]) ->
 def test_config() -> StringCommand:
     """Ask the node's own keepalived about the staged file (keepalived(8), -t).
 
-    keepalived runs with a keyword that it does not know, and only says so: that is a failure here.
+    keepalived runs with a keyword that it does not know, and only says so; it accepts a file that
+    is empty or not there. Both are failures here.
     """
     staged_config = places.STAGED_CONFIG
     return StringCommand(
-        f"said=$(keepalived -t -f {staged_config} 2>&1); code=$?; "
-        'if [ "$code" -ne 0 ] || case $said in *"Unknown keyword"*) true ;; *) false ;; esac; '
+        f"said=$(timeout 30 keepalived -t -f {staged_config} 2>&1); code=$?; "
+        f'if [ ! -s {staged_config} ] || [ "$code" -ne 0 ] || case $said in *"Unknown keyword"*) true ;; *) false ;; esac; '
         f"then printf 'keepalived refuses {staged_config} (exit %s):\\n%s\\n' "
         '"$code" "$said" >&2; exit 1; fi'
     )

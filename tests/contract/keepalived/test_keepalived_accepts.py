@@ -158,7 +158,6 @@ def test_the_command_that_we_ship_passes_what_is_right_and_stops_at_what_is_cut(
         assert judged(namespace, good[: good.rindex("}")], SHIPPED)[0] == 1
 
 
-@pytest.mark.xfail(reason="keepalived -t says that the file is missing, and exits 0", strict=True)
 def test_the_command_that_we_ship_refuses_a_file_that_is_not_there(namespace):
     namespace.place(places.STAGED_CONFIG).unlink(missing_ok=True)
 
