@@ -6,7 +6,7 @@ import base64
 import io
 import shlex
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyinfra.api import StringCommand
 
@@ -52,17 +52,26 @@ def staged(config: File) -> File:
     return File(places.STAGED_CONFIG, config.content, config.mode, config.secret)
 
 
-def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Iterable[str]) -> StringCommand:
+def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) -> StringCommand:
     """Load modules, set sysctls, tell systemd, and only then put the VIPs on their interface.
 
-    The order is law: a VIP on lo before arp_ignore would answer for the MASTER.
+    The order is law: a VIP on lo before arp_ignore would answer for the MASTER. systemd reads all
+    units once only, for that takes seconds: enabling would do it again, and several times for a
+    unit with a SysV script beside it, as keepalived's, which its package mostly has enabled.
     """
+    packaged = [unit for unit in units if not unit.startswith("selfbalance-")]
+    own = [unit for unit in units if unit.startswith("selfbalance-")]
     acts = [
         "set -e",
         f"modprobe -a {_words(modules)}",
         f"sysctl -q -p {places.SYSCTLS}",
+        f"systemctl -q --no-reload enable {_words(own)}",
+        *(
+            f'[ "$(systemctl is-enabled {unit} 2>/dev/null)" = enabled ] || '
+            f"systemctl -q --no-reload enable {unit}"
+            for unit in map(shlex.quote, packaged)
+        ),
         "systemctl daemon-reload",
-        f"systemctl -q enable {_words(units)}",
         "systemctl restart selfbalance-watch.service",
     ]
     if plan.vips or any(file.path == places.VIP_UNIT for file in plan.files):
