@@ -1,8 +1,8 @@
 """Sends VRRPv3 adverts from the lab's client, as a neighbour with a higher priority would.
 
-Run there: python adverts.py TARGET VIP VRID INTERVAL_S ROUNDS. Each round is one advert, which makes
-the target BACKUP, then one more as late as the target waits before it takes over, a little later in
-each round: sooner or later one arrives in the very moment in which the target becomes MASTER.
+Run there: python adverts.py TARGET VIP VRID INTERVAL_S ROUNDS. Each round is one advert, which
+makes the target BACKUP, then one more as late as the target waits before it takes over, a little
+later in each round: sooner or later one arrives in the very moment in which it becomes MASTER.
 """
 
 from __future__ import annotations

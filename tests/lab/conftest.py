@@ -16,7 +16,7 @@ from selfbalance.lab import Lab, LabError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from deployed import Site  # noqa: E402
+from deployed import Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -92,7 +92,7 @@ def test_a_configuration_that_keepalived_refuses_reaches_no_running_node(site: S
 
 
 def _configurations(site: Site) -> list[str]:
-    command = "sha256sum /etc/keepalived/keepalived.conf; cat /run/keepalived.pid"
+    command = "sha256sum /etc/keepalived/* /etc/sysctl.d/* /etc/systemd/system/*.service"
     return [site.lab.run(node.name, command).stdout for node in site.lab.nodes]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from selfbalance.desired import DesiredNode, DesiredService
 from selfbalance.gates.view import View, names
+from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, SeenService
 from selfbalance.plugins import Problem, Verdict
 
@@ -25,20 +26,30 @@ def director(view: View) -> Verdict:
     )
 
 
+_DIRECT = "Route"
+"""How ipvsadm calls direct routing (ipvsadm(8), --gatewaying)."""
+
+
 def _essence(seen: NodeState) -> frozenset[object]:
     """What must be equal everywhere: services and weights, not counters nor order."""
     return frozenset(
-        (s.protocol, s.vip, s.port, s.scheduler, s.flags, r.address, r.port, r.weight)
+        (s.protocol, s.vip, s.port, s.scheduler, s.flags, r.address, r.port, r.method, r.weight)
         for s in seen.table
         for r in s.realservers
     )
 
 
 def _equal(view: View) -> Iterator[Problem]:
-    running = [seen for seen in view.state.seen if seen.keepalived_active]
-    if len({_essence(seen) for seen in running if "table" not in seen.unknown}) > 1:
+    """Compare the tables that are as described otherwise; of the others each is a problem."""
+    tables = [
+        seen
+        for want, seen in view.pairs()
+        if seen.keepalived_active and "table" not in seen.unknown
+        if not any(table_problems(want, seen))
+    ]
+    if len({_essence(seen) for seen in tables}) > 1:
         yield Problem(
-            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in running)}",
+            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in tables)}",
             remedy="a difference lasts while a check is in flight; if it stays, on the odd node: "
             "systemctl restart keepalived",
         )
@@ -46,18 +57,20 @@ def _equal(view: View) -> Iterator[Problem]:
 
 def _weights(seen: NodeState) -> str:
     rows = (
-        f"{real.address}={real.weight}" for service in seen.table for real in service.realservers
+        f"{real.address}={real.weight}{'' if real.method == _DIRECT else f' by {real.method}'}"
+        for service in seen.table
+        for real in service.realservers
     )
-    return f"{seen.name} has {' '.join(rows) or 'no services'}"
+    return f"{seen.name} has {' '.join(rows)}"
 
 
 def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Yield how a node's services differ from what is desired. Weights are the checks' to say."""
     if "table" in seen.unknown or not seen.keepalived_active:
         return
-    table = {(service.vip, service.port): service for service in seen.table}
+    table = {(each.protocol, each.vip, each.port): each for each in seen.table}
     for service in want.services:
-        found = table.pop((service.vip, service.port), None)
+        found = table.pop((service.protocol, service.vip, service.port), None)
         wrong = "is missing" if found is None else _wrong(service, found)
         if wrong:
             yield Problem(
@@ -65,9 +78,10 @@ def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
                 seen.name,
                 f"on {seen.name}: systemctl restart keepalived",
             )
-    for vip, port in table:
+    for protocol, vip, port in table:
         yield Problem(
-            f"{seen.name}: virtual service {vip}:{port} is in the table but not described",
+            f"{seen.name}: virtual service {protocol} {vip}:{port} is in the table "
+            "but not described",
             seen.name,
             "add it to the description, or remove it with ipvsadm",
         )
@@ -75,20 +89,26 @@ def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
 
 def _wrong(want: DesiredService, found: SeenService) -> str | None:
     if found.scheduler != want.scheduler or found.flags != frozenset(want.flags):
-        has = " ".join((found.scheduler, *sorted(found.flags)))
-        return f"has scheduler {has}; it should be {' '.join((want.scheduler, *want.flags))}"
-    missing = want.weights.keys() - {real.address for real in found.realservers}
-    if missing:
-        return f"lacks realserver {' '.join(sorted(map(str, missing)))}"
-    extra = {real.address for real in found.realservers} - want.weights.keys()
-    if extra:
-        return f"has realserver {' '.join(sorted(map(str, extra)))}, which is not described"
+        scheduler = " ".join((found.scheduler, *sorted(found.flags)))
+        return f"has scheduler {scheduler}; it should be {' '.join((want.scheduler, *want.flags))}"
+    described = {(address, want.port) for address in want.weights}
+    has = {(real.address, real.port) for real in found.realservers}
+    if described - has:
+        return f"lacks realserver {_endpoints(described - has)}"
+    if has - described:
+        return f"has realserver {_endpoints(has - described)}, which is not described"
     return None
+
+
+def _endpoints(some: Iterable[tuple[IPAddress, int]]) -> str:
+    return " ".join(sorted(f"{address} port {port}" for address, port in some))
 
 
 def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Exactly one daemon a node. backup_only acts only while that one is `backup`."""
-    if not want.sync_daemon or "sync" in seen.unknown or not seen.keepalived_active:
+    if not want.sync_daemon or {"sync", "keepalived"} & seen.unknown.keys():
+        return
+    if not seen.keepalived_active:
         return
     expected = "master" if seen in view.masters else "backup"
     if seen.sync != {expected}:

@@ -11,12 +11,12 @@ def kernel(view: View) -> Verdict:
     problems = []
     for want, seen in view.pairs():
         for module in want.modules:
-            if module not in seen.modules:
+            if module not in seen.modules and "modules" not in seen.unknown:
                 problems.append(
                     Problem(f"{seen.name}: module {module} is not loaded", seen.name, _REMEDY)
                 )
         for name, value in want.sysctls.items():
-            if seen.sysctls.get(name) != value:
+            if seen.sysctls.get(name) != value and "sysctls" not in seen.unknown:
                 has = seen.sysctls.get(name, "not there")
                 problems.append(
                     Problem(

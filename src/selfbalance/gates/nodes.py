@@ -33,6 +33,8 @@ def _unknown(seen: NodeState) -> Iterator[Problem]:
 
 
 def _units(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    if "units" in seen.unknown:
+        return
     for name in want.units:
         unit = seen.units.get(name)
         if unit is None or unit.load == "not-found":
@@ -52,4 +54,10 @@ def _units(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
                 f"{seen.name}: {name} runs but is {unit.enabled}: it would not start at boot",
                 seen.name,
                 "enable it: run cluster.py",
+            )
+        elif unit.needs_reload:
+            yield Problem(
+                f"{seen.name}: {name} was changed on disk, and systemd does not know it yet",
+                seen.name,
+                "tell it: run cluster.py",
             )

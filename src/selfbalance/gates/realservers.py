@@ -51,7 +51,7 @@ def _weights(view: View) -> Iterator[Problem]:
     for (owner, endpoint), found_by in finders.items():
         yield Problem(
             f"{owner} has weight 0 for {endpoint} on {' and '.join(found_by)}: its check fails",
-            owner,
+            owner if owner in view.desired else None,
             f"from {found_by[0]}: try its port, and see whether its keepalived runs (BFD)",
         )
 
@@ -62,6 +62,8 @@ def _owner(view: View, address: IPAddress) -> str:
 
 
 def _listening(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    if "listening" in seen.unknown:
+        return
     for service in want.services:
         if not _listens(seen, service.vip, service.port):
             yield Problem(

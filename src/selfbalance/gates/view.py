@@ -39,6 +39,20 @@ class View:
         """The nodes that keepalived itself calls MASTER."""
         return tuple(seen for seen in self.state.seen if seen.role is Role.MASTER)
 
+    def unasked(self, section: str) -> tuple[str, ...]:
+        """Return the nodes of which that section is not known."""
+        return tuple(
+            node.name
+            for node in self.state.nodes
+            if not isinstance(node, NodeState) or section in node.unknown
+        )
+
+    def mac_of(self, name: str) -> str | None:
+        """Return a node's MAC: in its own word or, where it gave none, as a peer heard it."""
+        own = (seen.mac for seen in self.state.seen if seen.name == name and seen.mac)
+        heard = (seen.peer_macs[name] for seen in self.state.seen if name in seen.peer_macs)
+        return next(own, next(heard, None))
+
 
 Gate = Callable[[View], Verdict]
 """A gate answers, it never raises; what it could not see is a problem."""

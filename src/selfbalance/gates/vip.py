@@ -24,7 +24,8 @@ def vip(view: View) -> Verdict:
 def _roles(view: View) -> Iterator[Problem]:
     if len(view.masters) != 1:
         yield Problem(
-            f"keepalived is MASTER on {names(view.masters)}; it should be on exactly one node",
+            f"keepalived is MASTER on {names(view.masters)}{_unasked(view, 'keepalived')}; "
+            "it should be on exactly one node",
             remedy="look at VRRP between the nodes: tcpdump -ni INTERFACE ip proto 112",
         )
     for seen in view.state.seen:
@@ -42,19 +43,27 @@ def _roles(view: View) -> Iterator[Problem]:
             )
 
 
+def _unasked(view: View, section: str) -> str:
+    unasked = " and ".join(view.unasked(section))
+    return f" ({unasked} could not be asked)" if unasked else ""
+
+
 def _by_address(view: View, address: IPAddress) -> Iterator[Problem]:
+    """Compare who holds the address with keepalived's MASTER, where `_roles` found one."""
     holders = view.holders(address)
+    one_master = len(view.masters) == 1
     if len(holders) > 1:
         yield Problem(
             f"{address} is on the network interface of {names(holders)}; one may hold it",
             remedy="on the one that is not MASTER: systemctl restart keepalived",
         )
-    elif not holders:
+    elif not holders and (one_master or not view.unasked("addresses")):
         yield Problem(
-            f"{address} is on no node's network interface: nobody answers for it",
+            f"{address} is on no node's network interface{_unasked(view, 'addresses')}: "
+            "nobody answers for it",
             remedy="journalctl -u keepalived on every node; then run cluster.py",
         )
-    elif holders != view.masters:
+    elif holders and one_master and holders != view.masters:
         yield Problem(
             f"{address} is on {names(holders)}, but keepalived is MASTER on {names(view.masters)}",
             remedy=f"on {names(holders)}: systemctl restart keepalived",
@@ -64,11 +73,16 @@ def _by_address(view: View, address: IPAddress) -> Iterator[Problem]:
 def _by_arp(view: View, address: IPAddress) -> Iterator[Problem]:
     """Compare who answered on the network with who holds the address (RFC 5227; RFC 4861)."""
     holders = view.holders(address)
-    owner = holders[0].mac if len(holders) == 1 else None
+    own = {view.mac_of(holder.name) for holder in holders}
+    unasked = {view.mac_of(name) for name in view.unasked("addresses")}
     for seen in view.state.seen:
         claims = seen.claims.get(address, frozenset())
-        expected = frozenset() if seen in holders else frozenset({owner} if owner else ())
-        if claims == expected or "claims" in seen.unknown:
+        if len(holders) == 1:
+            as_expected = claims == (set() if seen in holders else own)
+        else:
+            # That none or many hold it is told already; what somebody else answers is not.
+            as_expected = claims <= own | unasked
+        if as_expected or "claims" in seen.unknown:
             continue
         answered = ", ".join(_whose(view, mac) for mac in sorted(claims)) or "nobody"
         yield Problem(
@@ -82,8 +96,9 @@ def _by_arp(view: View, address: IPAddress) -> Iterator[Problem]:
 def _expected(seen: NodeState, holders: tuple[NodeState, ...]) -> str:
     if seen in holders:
         return "nobody else should, as it holds the address itself"
-    return f"only {names(holders)} should"
+    return f"only {names(holders)} should" if holders else "nobody should"
 
 
 def _whose(view: View, mac: str) -> str:
-    return next((f"{n.name} ({mac})" for n in view.state.seen if n.mac == mac), f"unknown {mac}")
+    owners = (name for name in view.desired if view.mac_of(name) == mac)
+    return f"{next(owners, 'unknown')} ({mac})"

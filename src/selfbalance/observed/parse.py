@@ -45,7 +45,7 @@ def parse(name: str, text: str) -> NodeState:
             if failed:
                 raise ValueError(failed)
             values.update(reader(lines))
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
             unknown[section] = str(error) or type(error).__name__
     return NodeState(name=name, unknown=unknown, **values)
 
@@ -62,10 +62,11 @@ def _sections(text: str) -> dict[str, list[str]]:
 
 
 def _system(lines: Sequence[str]) -> Mapping[str, object]:
-    release = dict(line.split("=", 1) for line in lines[3:])
+    _hostname, boot_id, kernel = (line for line in lines if "=" not in line)
+    release = dict(line.split("=", 1) for line in lines if "=" in line)
     return {
-        "boot_id": lines[1],
-        "kernel": lines[2],
+        "boot_id": boot_id,
+        "kernel": kernel,
         "distribution": release["ID"].strip('"'),
         "version_codename": release.get("VERSION_CODENAME", "").strip('"'),
     }
@@ -153,14 +154,16 @@ def _table(lines: Sequence[str]) -> Mapping[str, object]:
 
 
 def _service(words: Sequence[str], realservers: Sequence[SeenRealserver]) -> SeenService:
+    """Read "TCP 192.0.2.10:80 mh (mh-fallback,mh-port) persistent 300": the rest is one flag."""
     vip, port = _endpoint(words[1])
-    flags = next((word for word in words[3:] if word.startswith("(")), "").strip("()")
+    flags = [each for word in words[3:] if word[0] == "(" for each in word.strip("()").split(",")]
+    rest = " ".join(word for word in words[3:] if word[0] != "(")
     return SeenService(
         protocol=words[0].lower(),
         vip=vip,
         port=port,
         scheduler=words[2],
-        flags=frozenset(filter(None, flags.split(","))),
+        flags=frozenset(filter(None, (*flags, rest))),
         realservers=tuple(realservers),
     )
 
@@ -229,6 +232,8 @@ def _claims(lines: Sequence[str]) -> Mapping[str, object]:
             macs[words[0]] = words[2]
         elif kind == "answer":
             answers[ip_address(words[0]), int(words[1]), words[2]] = words[3]
+        else:
+            raise ValueError(f"not an answer of the network: {line}")
     return {
         "claims": {vip: frozenset(each) for vip, each in claims.items()},
         "peer_macs": macs,

@@ -74,7 +74,7 @@ def _roll(
             SIGHTS.forget(by_name[name])
             if step.error:
                 raise OperationError(
-                    f"{name}: keepalived did not {plans[name].act.value}: {step.error}; "
+                    f"{name}: keepalived did not {plans[name].act.value}, see above; "
                     f"nodes after it were not touched; on {name}: journalctl -u keepalived -n 50"
                 )
         pending -= set(wave)

@@ -43,13 +43,14 @@ def _prepare(plan: NodePlan, want: DesiredNode) -> Generator[StringCommand, None
         yield from apt.packages._inner(
             packages=list(plan.packages), update=True, no_recommends=True
         )
-    files = [*plan.files, *([shell.staged(plan.config)] if plan.config else [])]
-    if files:
-        yield shell.write_files(files)
+    # The proof comes first: what keepalived refuses leaves every other file as it was.
+    if plan.config:
+        yield shell.write_files([shell.staged(plan.config)])
+        yield shell.test_config()
+    if plan.files:
+        yield shell.write_files(plan.files)
     if plan.kernel:
         yield shell.tell_kernel(plan, want.modules, want.units)
-    if plan.config:
-        yield shell.test_config()
 
 
 def _refuse_unsupported(seen: NodeState) -> None:

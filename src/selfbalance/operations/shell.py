@@ -96,9 +96,10 @@ def test_config() -> StringCommand:
 
 def snapshot(store: SnapshotStore, name: str) -> str:
     """Keep the IPVS table and the configuration as they are before the node is touched."""
+    name, config = shlex.quote(name), places.CONFIG
     return (
-        f"save() {{ {store.save}; }}; ipvsadm --save --numeric | save {shlex.quote(name)}.ipvs; "
-        f"save {shlex.quote(name)}.conf < {places.CONFIG}"
+        f"save() {{ {store.save}; }}; ipvsadm --save --numeric | save {name}.ipvs; "
+        f"[ ! -f {config} ] || save {name}.conf < {config}"
     )
 
 
@@ -109,11 +110,12 @@ def activate(plan: NodePlan) -> str:
         acts.append(f"mv -f {places.STAGED_CONFIG} {places.CONFIG}")
     acts += {
         Act.NONE: [],
+        # It may have come back, or gone, since it was looked at: both then end as described.
         Act.START: [
             "systemctl reset-failed keepalived.service 2>/dev/null || true",
-            "systemctl start keepalived.service",
+            "systemctl reload-or-restart keepalived.service",
         ],
-        Act.RELOAD: ["systemctl reload keepalived.service"],
+        Act.RELOAD: ["systemctl reload-or-restart keepalived.service"],
         Act.RESTART: ["systemctl restart keepalived.service"],
     }[plan.act]
     return "; ".join(acts)

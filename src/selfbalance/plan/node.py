@@ -106,9 +106,14 @@ def _differs(file: File, seen: NodeState) -> bool:
 
 
 def _set_up(seen: NodeState, unit: str) -> bool:
-    """Whether a unit is enabled and, unless it is keepalived, whose turn comes later, active."""
-    enabled = unit in seen.units and seen.units[unit].enabled == "enabled"
-    return enabled and (unit == "keepalived.service" or not _inactive(seen, unit))
+    """Whether a unit is enabled, as systemd knows it, and active.
+
+    keepalived may be inactive: its turn comes later.
+    """
+    found = seen.units.get(unit)
+    if found is None or found.enabled != "enabled" or found.needs_reload:
+        return False
+    return unit == "keepalived.service" or found.active == "active"
 
 
 def _inactive(seen: NodeState, unit: str) -> bool:
@@ -116,6 +121,9 @@ def _inactive(seen: NodeState, unit: str) -> bool:
 
 
 def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: File | None) -> Act:
+    if "units" in seen.unknown:
+        # To start what runs would do nothing, and leave it with the old configuration.
+        return Act.NONE
     if not seen.keepalived_active:
         return Act.START
     # systemd takes a changed drop-in's environment and folders at the next start only.
@@ -124,6 +132,10 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     if config:
         return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
-    if any(table_problems(want, seen)) or (want.sync_daemon and len(seen.sync) != 1):
+    if any(table_problems(want, seen)) or _sync_is_odd(want, seen):
         return Act.RESTART
     return Act.NONE
+
+
+def _sync_is_odd(want: DesiredNode, seen: NodeState) -> bool:
+    return want.sync_daemon and "sync" not in seen.unknown and len(seen.sync) != 1

@@ -32,7 +32,7 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     acting = [name for name in view.desired if name in plans and plans[name].act is not Act.NONE]
     if not acting:
         return Rollout(())
-    live = any(seen.keepalived_active for seen in view.state.seen)
+    live = any(seen.keepalived_active or "units" in seen.unknown for seen in view.state.seen)
     if not live or any(plans[name].together for name in acting):
         return Rollout((tuple(sorted(acting, key=lambda name: _TURN[plans[name].act])),))
     masters = {seen.name for seen in view.state.seen if seen.role is Role.MASTER}
