@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
@@ -22,7 +21,7 @@ from selfbalance.observed.state import (
 )
 
 FORMAT = "1"
-_ROLES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)
+_ROLES = {0: Role.INIT, 1: Role.BACKUP, 2: Role.MASTER, 3: Role.FAULT}
 _EMPTY_TABLE_LINES = 3
 
 
@@ -45,7 +44,7 @@ def parse(name: str, text: str) -> NodeState:
             if failed:
                 raise ValueError(failed)
             values.update(reader(lines))
-        except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
             unknown[section] = str(error) or type(error).__name__
     return NodeState(name=name, unknown=unknown, **values)
 
@@ -194,9 +193,8 @@ def _listening(lines: Sequence[str]) -> Mapping[str, object]:
     found = set()
     for line in lines:
         host, port = line.split(":")
-        packed = b"".join(
-            struct.pack("<I", int(host[at : at + 8], 16)) for at in range(0, len(host), 8)
-        )
+        words = (bytes.fromhex(host[at : at + 8]) for at in range(0, len(host), 8))
+        packed = b"".join(word[::-1] for word in words)
         found.add((ip_address(packed), int(port, 16)))
     return {"listening": frozenset(found)}
 
