@@ -1,0 +1,264 @@
+"""Looks at a cluster: what a healthy or a bare node is seen as, and faults to put into it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from clusters import secrets_of
+
+from selfbalance import Cluster, Node, Service, Vip
+from selfbalance.desired import DesiredNode, DesiredService, desire
+from selfbalance.gates import View, builtin, judge
+from selfbalance.model.standing import Standing
+from selfbalance.model.words import IPAddress
+from selfbalance.observed import (
+    ClusterState,
+    NodeState,
+    Role,
+    SeenFile,
+    SeenInstance,
+    SeenRealserver,
+    SeenService,
+    SeenUnit,
+    Unobserved,
+)
+from selfbalance.plugins import Plugins, Problem
+
+PLUGINS = Plugins((builtin,))
+NAMES = ("web1", "web2", "web3")
+MASTER = "web2"
+VIP = IPv4Address("192.0.2.10")
+VIP6 = IPv6Address("2001:db8:5b::10")
+STRANGER = "02:00:5e:10:00:00"
+
+
+def described(*vips: IPAddress, **changes: object) -> Cluster:
+    """The cluster whose nodes were recorded; `changes` are arguments of `Cluster`."""
+    return Cluster(
+        **{
+            "name": "web",
+            "interface": "eth0",
+            "nodes": [
+                Node(name=name, address=f"192.0.2.1{n}", address6=f"2001:db8:5b::1{n}")
+                for n, name in enumerate(NAMES, 1)
+            ],
+            "vips": [Vip(address=vip) for vip in vips or (VIP,)],
+            "services": [Service(name="http", port=80)],
+            **changes,
+        }
+    )
+
+
+CLUSTER = described()
+DUAL = described(
+    VIP, VIP6, services=[Service(name="http", port=80), Service(name="https", port=443)]
+)
+
+
+@cache
+def desired(cluster: Cluster = CLUSTER) -> dict[str, DesiredNode]:
+    """What each node must have."""
+    return desire(cluster, PLUGINS, secrets_of(cluster))
+
+
+def mac(cluster: Cluster, name: str) -> str:
+    """The MAC of a node, as the lab gives them out."""
+    return f"02:5b:00:00:00:{0x0B + _index(cluster, name):02x}"
+
+
+def _index(cluster: Cluster, name: str) -> int:
+    return [node.name for node in cluster.nodes].index(name)
+
+
+def _link_local(cluster: Cluster, name: str) -> IPAddress:
+    return ip_address(f"fe80::5b:ff:fe00:{0x0B + _index(cluster, name):x}")
+
+
+def healthy(cluster: Cluster = CLUSTER, master: str = MASTER) -> dict[str, NodeState]:
+    """Each node as it is seen in a healthy cluster, for some time now."""
+    return {want.name: _healthy(cluster, want, master) for want in desired(cluster).values()}
+
+
+def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
+    is_master = want.name == master
+    node = cluster.node(want.name)
+    standing = Standing.SERVING if is_master else Standing.FRESH
+    demotion = cluster.demotion_of(node, standing)
+    return replace(
+        bare(cluster, want.name),
+        packages={"ipvsadm": "1:1.31-1+b1", "keepalived": "1:2.2.7-1+b2"},
+        files={
+            file.path: SeenFile(file.sha256, file.mode, uid=0, gid=0) for file in want.all_files
+        },
+        sysctls=dict(want.sysctls),
+        modules=frozenset(want.modules),
+        addresses={
+            "lo": frozenset((*_LOOPBACK, *want.vips)),
+            want.interface: _own(cluster, want.name) | frozenset(want.vips if is_master else ()),
+        },
+        units={name: _unit(name) for name in want.units},
+        table=tuple(_seen(service) for service in want.services),
+        sync=frozenset({"master" if is_master else "backup"}),
+        demotion=demotion,
+        instances=(
+            SeenInstance(
+                cluster.instances[0].name,
+                Role.MASTER if is_master else Role.BACKUP,
+                want.priority,
+                want.priority - demotion,
+            ),
+        ),
+        claims={} if is_master else {vip: frozenset({mac(cluster, master)}) for vip in want.vips},
+        answers={
+            (service.vip, service.port, peer): mac(cluster, peer)
+            for service in want.services
+            for peer in want.peers
+            if is_master
+        },
+    )
+
+
+_LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
+
+
+def _own(cluster: Cluster, name: str) -> frozenset[IPAddress]:
+    node = cluster.node(name)
+    own = (node.address, node.address6, _link_local(cluster, name))
+    return frozenset(address for address in own if address is not None)
+
+
+def _unit(name: str) -> SeenUnit:
+    sub = "exited" if name == "selfbalance-vip.service" else "running"
+    return SeenUnit("loaded", "active", sub, "enabled", needs_reload=False)
+
+
+def _seen(service: DesiredService) -> SeenService:
+    return SeenService(
+        service.protocol,
+        service.vip,
+        service.port,
+        service.scheduler,
+        frozenset(service.flags),
+        tuple(
+            SeenRealserver(address, service.port, "Route", weight, 0, 0)
+            for address, weight in service.weights.items()
+        ),
+    )
+
+
+def bare(cluster: Cluster, name: str) -> NodeState:
+    """A node with its web server, to which nothing was deployed yet."""
+    want = desired(cluster)[name]
+    ports = (22, *sorted({service.port for service in want.services}))
+    return NodeState(
+        name=name,
+        boot_id=f"00000000-0000-4000-8000-00000000000{_index(cluster, name):x}",
+        kernel="6.1.176",
+        distribution="debian",
+        version_codename="bookworm",
+        sysctls={key: "0" for key in want.sysctls if ".conf." in key},
+        addresses={"lo": frozenset(_LOOPBACK), want.interface: _own(cluster, name)},
+        mac=mac(cluster, name),
+        units={
+            unit: SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
+            for unit in want.units
+        },
+        listening=frozenset((any_, port) for port in ports for any_ in _ANY),
+        peer_macs={peer: mac(cluster, peer) for peer in want.peers},
+    )
+
+
+_ANY = (ip_address("0.0.0.0"), ip_address("::"))
+
+
+class Look:
+    """One look at a cluster that is healthy until a fault is put into it."""
+
+    def __init__(self, cluster: Cluster = CLUSTER, master: str = MASTER) -> None:
+        self.cluster = cluster
+        self.master = master
+        self.nodes: dict[str, NodeState | Unobserved] = {**healthy(cluster, master)}
+
+    def change(self, name: str, **fields: object) -> Look:
+        """See a node otherwise: `fields` are those of `NodeState`."""
+        state = self.nodes[name]
+        assert isinstance(state, NodeState)
+        self.nodes[name] = replace(state, **fields)
+        return self
+
+    def change_all(self, *names: str, **fields: object) -> Look:
+        """See several nodes otherwise, all of them unless named."""
+        for name in names or tuple(self.nodes):
+            self.change(name, **fields)
+        return self
+
+    def unknown(self, name: str, *sections: str) -> Look:
+        """Leave a node's sections unread: the text that was printed says so, and holds nothing."""
+        from printed import without
+
+        state = self.nodes[name]
+        assert isinstance(state, NodeState)
+        for section in sections:
+            state = without(state, desired(self.cluster)[name], section)
+        self.nodes[name] = state
+        return self
+
+    def unobserved(self, name: str, reason: str = "ssh timed out") -> Look:
+        """Have a node that does not answer."""
+        self.nodes[name] = Unobserved(name, reason)
+        return self
+
+    def dead(self, name: str, takes_over: str | None = None) -> Look:
+        """Let keepalived be dead on a node: its table is gone, the others' checks noticed."""
+        state = self.nodes[name]
+        assert isinstance(state, NodeState)
+        if takes_over:
+            others = Look(self.cluster, takes_over)
+            self.nodes.update({n: s for n, s in others.nodes.items() if n != name})
+            state = healthy(self.cluster, takes_over)[name]
+        unit = SeenUnit("loaded", "failed", "failed", "enabled", needs_reload=False)
+        self.nodes[name] = replace(
+            state,
+            units={**state.units, "keepalived.service": unit},
+            table=(),
+            sync=frozenset(),
+            instances=(),
+        )
+        return self.weigh(0, name, seen_by=[n for n in self.nodes if n != name])
+
+    def weigh(self, weight: int, name: str, seen_by: list[str] | None = None) -> Look:
+        """Give a realserver another weight in the tables of `seen_by`, of all unless given."""
+        node = self.cluster.node(name)
+        for each in seen_by or list(self.nodes):
+            state = self.nodes[each]
+            assert isinstance(state, NodeState)
+            table = tuple(
+                replace(
+                    service,
+                    realservers=tuple(
+                        replace(real, weight=weight)
+                        if real.address in (node.address, node.address6)
+                        else real
+                        for real in service.realservers
+                    ),
+                )
+                for service in state.table
+            )
+            self.change(each, table=table)
+        return self
+
+    @property
+    def view(self) -> View:
+        """What gates and status are given."""
+        return View(self.cluster, desired(self.cluster), ClusterState(tuple(self.nodes.values())))
+
+    def problems(self) -> dict[str, tuple[Problem, ...]]:
+        """What the gates find, by gate; those that find nothing are left out."""
+        verdicts = judge(self.view, PLUGINS)
+        return {name: each.problems for name, each in verdicts.items() if not each.good}
+
+    def said(self) -> list[str]:
+        """What the gates find, in one list of `gate: what`."""
+        return [f"{gate}: {each.what}" for gate, some in self.problems().items() for each in some]

@@ -1,0 +1,202 @@
+"""What the observing script prints on a node that is in a given state: the parser's inverse."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from selfbalance.desired import DesiredNode
+from selfbalance.model.words import IPAddress
+from selfbalance.observed import NodeState, Role, SeenService, parse
+
+
+def printed(state: NodeState, want: DesiredNode) -> str:
+    """The text of a whole look. Sections in `state.unknown` say so and hold nothing."""
+    lines = ["##format", "1"]
+    for section, print_ in _PRINTERS.items():
+        lines.append(f"##{section}")
+        reason = state.unknown.get(section)
+        lines += [f"!{reason}"] if reason else print_(state, want)
+    return "\n".join((*lines, "##end")) + "\n"
+
+
+def without(state: NodeState, want: DesiredNode, section: str) -> NodeState:
+    """The state whose `section` could not be read."""
+    unknown = {**state.unknown, section: f"{section} went wrong"}
+    return parse(state.name, printed(replace(state, unknown=unknown), want))
+
+
+def section_of(text: str, section: str) -> list[str]:
+    """The lines of one section."""
+    lines = text.splitlines()
+    begin = lines.index(f"##{section}") + 1
+    end = next(at for at in range(begin, len(lines)) if lines[at].startswith("##"))
+    return lines[begin:end]
+
+
+def with_section(text: str, section: str, lines: Iterable[str] | None) -> str:
+    """The text with other lines in one section, or without the section."""
+    old = section_of(text, section)
+    head = f"##{section}\n"
+    before, _, rest = text.partition(head)
+    after = rest[len("".join(f"{line}\n" for line in old)) :]
+    new = "" if lines is None else head + "".join(f"{line}\n" for line in lines)
+    return before + new + after
+
+
+SECTIONS = [
+    "system",
+    "packages",
+    "files",
+    "sysctls",
+    "modules",
+    "addresses",
+    "links",
+    "units",
+    "table",
+    "sync",
+    "demotion",
+    "listening",
+    "keepalived",
+    "claims",
+]
+"""Everything that a look tells, beside `format` and `end`."""
+
+
+def _system(state: NodeState, _want: DesiredNode) -> list[str]:
+    return [
+        state.name,
+        state.boot_id,
+        state.kernel,
+        'VERSION_ID="12"',
+        f"VERSION_CODENAME={state.version_codename}",
+        f"ID={state.distribution}",
+    ]
+
+
+def _files(state: NodeState, _want: DesiredNode) -> list[str]:
+    files = state.files.items()
+    return [
+        *(f"{file.sha256}  {path}" for path, file in files),
+        *(f"={file.mode:o} {file.uid} {file.gid} {path}" for path, file in files),
+    ]
+
+
+def _addresses(state: NodeState, _want: DesiredNode) -> list[str]:
+    return [
+        f"{at}: {name}    inet{'6' if address.version == 6 else ''} "
+        f"{address}/{address.max_prefixlen} scope global {name}\\       valid_lft forever"
+        for at, (name, addresses) in enumerate(state.addresses.items(), 1)
+        for address in sorted(addresses, key=str)
+    ]
+
+
+def _units(state: NodeState, _want: DesiredNode) -> list[str]:
+    return [
+        line
+        for name, unit in state.units.items()
+        for line in (
+            f"Id={name}",
+            f"LoadState={unit.load}",
+            f"ActiveState={unit.active}",
+            f"SubState={unit.sub}",
+            f"UnitFileState={unit.enabled}",
+            f"NeedDaemonReload={'yes' if unit.needs_reload else 'no'}",
+            "",
+        )
+    ]
+
+
+def _table(state: NodeState, _want: DesiredNode) -> list[str]:
+    if "ip_vs" not in state.modules:
+        return []
+    return [
+        "IP Virtual Server version 1.2.1 (size=4096)",
+        "Prot LocalAddress:Port Scheduler Flags",
+        "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
+        *(line for service in state.table for line in _service(service)),
+    ]
+
+
+def _service(service: SeenService) -> Iterable[str]:
+    flags = f" ({','.join(sorted(service.flags))})" if service.flags else ""
+    endpoint = _endpoint(service.vip, service.port)
+    yield f"{service.protocol.upper()}  {endpoint} {service.scheduler}{flags}"
+    for real in service.realservers:
+        yield (
+            f"  -> {_endpoint(real.address, real.port):<28} {real.method:<7} {real.weight:<6} "
+            f"{real.active_connections:<10} {real.inactive_connections:<10}"
+        )
+
+
+def _endpoint(address: IPAddress, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _sync(state: NodeState, want: DesiredNode) -> list[str]:
+    return [
+        f"{kind} sync daemon (mcast={want.interface}, syncid=51, maxlen=1472, "
+        "group=224.0.0.81, port=8848, ttl=1)"
+        for kind in sorted(state.sync, reverse=True)
+    ]
+
+
+def _listening(state: NodeState, _want: DesiredNode) -> list[str]:
+    """Words of 32 bits in the node's byte order, which is little-endian where Debian runs."""
+    return [
+        "".join(f"{word:08X}" for (word,) in struct.iter_unpack("<I", address.packed))
+        + f":{port:04X}"
+        for address, port in sorted(state.listening, key=str)
+    ]
+
+
+_STATES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)
+
+
+def _keepalived(state: NodeState, _want: DesiredNode) -> list[str]:
+    rows = [
+        {
+            "data": {
+                "iname": seen.name,
+                "state": _STATES.index(seen.role),
+                "base_priority": seen.base_priority,
+                "effective_priority": seen.effective_priority,
+            }
+        }
+        for seen in state.instances
+    ]
+    return [json.dumps(rows)] if rows else []
+
+
+def _claims(state: NodeState, want: DesiredNode) -> list[str]:
+    return [
+        *(f"claim {vip} {mac}" for vip, macs in state.claims.items() for mac in sorted(macs)),
+        *(f"peer {name} {want.peers[name]} {mac}" for name, mac in state.peer_macs.items()),
+        *(f"answer {vip} {port} {name} {mac}" for (vip, port, name), mac in state.answers.items()),
+    ]
+
+
+_PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
+    "system": _system,
+    "packages": lambda state, _: [f"{name} {v} ii " for name, v in state.packages.items()],
+    "files": _files,
+    "sysctls": lambda state, _: [
+        f"/proc/sys/{name.replace('.', '/')}:{value.replace(' ', chr(9))}"
+        for name, value in state.sysctls.items()
+    ],
+    "modules": lambda state, _: sorted(state.modules),
+    "addresses": _addresses,
+    "links": lambda state, want: [
+        f"2: {want.interface}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP "
+        f"mode DEFAULT group default qlen 1000\\    link/ether {state.mac} brd ff:ff:ff:ff:ff:ff"
+    ],
+    "units": _units,
+    "table": _table,
+    "sync": _sync,
+    "demotion": lambda state, _: [] if state.demotion is None else [str(state.demotion)],
+    "listening": _listening,
+    "keepalived": _keepalived,
+    "claims": _claims,
+}

@@ -1,0 +1,147 @@
+"""The script that looks: a shell and Perl accept it, it asks for everything, it tells no secret."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from importlib.resources import files
+
+import pytest
+from clusters import PASSWORD, clusters, steady
+from hypothesis import given
+from looks import CLUSTER, DUAL, bare, described, desired, healthy
+from printed import SECTIONS
+
+from selfbalance import Node, VrrpOptions
+from selfbalance.desired import masked
+from selfbalance.observed import observation_script, parse
+
+PERL = files("selfbalance.observed").joinpath("claims.pl").read_text(encoding="utf-8")
+WITH_PASSWORD = described(
+    detection="calm", vrrp=VrrpOptions(version=2, password="env:VRRP_PASSWORD")
+)
+
+
+def script(cluster=CLUSTER, name: str = "web1") -> str:
+    return observation_script(cluster, desired(cluster)[name])
+
+
+def line_of(text: str, begins: str) -> list[str]:
+    """The words of the one line that begins so."""
+    (line,) = (line for line in map(str.strip, text.splitlines()) if line.startswith(begins))
+    return shlex.split(line)
+
+
+@given(clusters(max_nodes=3))
+@steady(15)
+def test_of_any_cluster_a_shell_accepts_it_and_everything_is_asked(cluster):
+    for name, want in desired(cluster).items():
+        text = observation_script(cluster, want)
+        checked = subprocess.run(
+            ["sh", "-n"], input=text, text=True, capture_output=True, check=False
+        )
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert PASSWORD not in text
+        asked = set(shlex.split(text.replace("<<'PERL'", "").partition("use strict")[0], True))
+        node = cluster.node(name)
+        paths = {f"/proc/sys/{sysctl.replace('.', '/')}" for sysctl in want.sysctls}
+        assert asked >= {*want.packages, *want.units, *paths}
+        assert asked >= {file.path for file in want.all_files}
+        assert {module.rstrip(";") for module in asked} >= set(want.modules)
+        assert asked >= {f"vip={vip}" for vip in want.vips}
+        assert asked >= {f"port={service.port}" for service in want.services}
+        assert asked >= {f"peer={peer}={address}" for peer, address in want.peers.items()}
+        assert asked >= {f"self={node.address}"}
+        assert want.interface in asked
+
+
+def test_each_thing_is_asked_in_its_place():
+    text = script(DUAL, "web2")
+    want = desired(DUAL)["web2"]
+    paths = [file.path for file in want.all_files]
+
+    assert line_of(text, "sha256sum")[1:] == [*paths, "2>/dev/null"]
+    assert line_of(text, "stat")[3:] == [*paths, "2>/dev/null"]
+    assert line_of(text, "for module")[3:5] == ["ip_vs", "ip_vs_mh;"]
+    assert line_of(text, "ip -o link")[5] == "eth0"
+    assert line_of(text, "dpkg-query")[-3:] == ["keepalived", "ipvsadm", "2>/dev/null"]
+    assert line_of(text, "perl - ")[2:-4] == [
+        "eth0",
+        "self=192.0.2.12",
+        "self=2001:db8:5b::12",
+        "vip=192.0.2.10",
+        "vip=2001:db8:5b::10",
+        "peer=web1=192.0.2.11",
+        "peer=web3=192.0.2.13",
+        "port=80",
+        "port=443",
+    ]
+
+
+def test_the_sections_are_those_that_are_read():
+    lines = map(str.strip, script().splitlines())
+    asked = [line.split()[1] for line in lines if line.startswith("section ")]
+
+    assert asked == ["format", *SECTIONS, "end"]
+
+
+def test_perl_accepts_the_question_and_it_stands_in_the_script_as_it_is():
+    checked = subprocess.run(
+        ["perl", "-c"], input=PERL, text=True, capture_output=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    assert PERL.strip() in script()
+    assert "\nPERL\n" not in PERL
+
+
+def test_a_secret_is_neither_asked_for_nor_printed():
+    """The password stands in the configuration, of which only a digest is printed."""
+    text = script(WITH_PASSWORD)
+
+    assert PASSWORD in desired(WITH_PASSWORD)["web1"].config.content
+    assert PASSWORD not in text
+    assert "VRRP_PASSWORD" not in text
+    readers = [line for line in text.splitlines() if "keepalived.conf" in line]
+    assert [line.split()[0] for line in readers] == ["sha256sum", "stat"]
+
+
+def test_a_password_in_keepaliveds_dump_is_hidden():
+    text = script()
+    (sed,) = (line.strip() for line in text.splitlines() if "auth_data" in line)
+    command = sed.replace('"$dump"', "")
+    dump = '[{"data":{"iname":"web","auth_data":"s3cret","auth_type":1,"auth_data": "again"}}]'
+
+    shown = subprocess.run(
+        ["sh", "-c", command], input=dump, text=True, capture_output=True, check=True
+    )
+
+    assert shown.stdout.strip() == (
+        '[{"data":{"iname":"web","auth_data": "********","auth_type":1,"auth_data": "********"}}]'
+    )
+    assert masked(dump) == dump
+
+
+def test_on_this_machine_it_runs_to_its_end_and_what_is_not_there_is_unknown():
+    """Run for real, as far as a machine that is no node allows."""
+    cluster = described(interface="nosuchnic0", nodes=[Node(name="a", address="192.0.2.11")])
+
+    ran = subprocess.run(
+        ["sh"], input=script(cluster, "a"), text=True, capture_output=True, check=True
+    )
+    state = parse("a", ran.stdout)
+
+    assert state.unknown["links"] == "no interface nosuchnic0"
+    assert state.unknown["claims"].startswith("the question who holds the VIP could not be sent")
+    assert state.unknown.keys() <= {"links", "claims", "units", "table", "sync", "addresses"}
+    assert len(state.boot_id) == 36
+    assert state.distribution
+
+
+@pytest.mark.parametrize("state", [healthy()["web1"], bare(CLUSTER, "web1")])
+def test_a_look_asks_for_no_more_than_a_node_has(state):
+    """The other way round: what a look tells of is what the script asks for."""
+    text = script()
+
+    assert all(path in text for path in state.files)
+    assert all(unit in text for unit in state.units)
