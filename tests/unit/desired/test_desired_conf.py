@@ -35,6 +35,8 @@ def test_the_middle_one_of_three_nodes():
         "lvs_sync_daemon": "bond0 inst web id 51",
         "lvs_flush": "",
         "max_auto_priority": "-1",
+        "vrrp_priority": "-20",
+        "bfd_priority": "-20",
     }
     assert web2.one("track_file").meaning == {
         "file": "/var/lib/selfbalance/demotion",

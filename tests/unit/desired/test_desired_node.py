@@ -192,7 +192,7 @@ def test_a_stop_of_keepalived_by_whomever_hands_over_first(case):
     assert f"ExecStartPre={places.GUARD} fresh" in drop_in
     assert f"ExecStop={places.GUARD} hand-over" in drop_in
     assert f"ExecStopPost={places.GUARD} clean-up" in drop_in
-    assert f"Environment=TMPDIR={places.DUMPS}" in drop_in
+    assert f"BindPaths={places.DUMPS}:/tmp" in drop_in
     assert "RuntimeDirectoryMode=0700" in drop_in
 
 
