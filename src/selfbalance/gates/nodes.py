@@ -29,7 +29,11 @@ def nodes(view: View) -> Verdict:
 
 def _unknown(seen: NodeState) -> Iterator[Problem]:
     for section, reason in seen.unknown.items():
-        yield Problem(f"{seen.name}: {section} could not be observed: {reason}", seen.name)
+        yield Problem(
+            f"{seen.name}: {section} could not be observed: {reason}",
+            seen.name,
+            f"look again; if it stays, on {seen.name}: journalctl -n 50",
+        )
 
 
 def _units(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:

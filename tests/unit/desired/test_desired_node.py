@@ -44,6 +44,8 @@ def test_files_are_roots_alone_and_none_lies_in_tmp(case):
         assert node.all_files[-1] is node.config
         for file in node.all_files:
             told = [line for line in file.content.splitlines() if not line.startswith("#")]
+            # What keepalived takes for /tmp is a folder of its own.
+            told = [line for line in told if line != f"BindPaths={places.DUMPS}:/tmp"]
             assert "/tmp" not in "\n".join(told)
             assert file.content.endswith("\n")
             assert file.content.startswith(("# Written by selfbalance", "#!/bin/sh\n# Written by"))
