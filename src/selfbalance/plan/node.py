@@ -121,8 +121,8 @@ def _inactive(seen: NodeState, unit: str) -> bool:
 
 
 def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: File | None) -> Act:
-    if "units" in seen.unknown:
-        # To start what runs would do nothing, and leave it with the old configuration.
+    if {"units", "files"} & seen.unknown.keys():
+        # A guess: to start what runs would leave it with the old configuration in force.
         return Act.NONE
     if not seen.keepalived_active:
         return Act.START
