@@ -1,0 +1,205 @@
+"""The gates: silent on a healthy cluster, and each fault is found, named, and told once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+from clusters import clusters, steady
+from faults import FAULTS, Fault
+from hypothesis import given
+from hypothesis import strategies as st
+from looks import CLUSTER, DUAL, NAMES, PLUGINS, Look, bare, described, desired
+from modules_here import never
+from printed import SECTIONS
+
+from selfbalance import Node
+from selfbalance.gates import View, judge
+from selfbalance.observed import ClusterState, NodeState, Unobserved
+from selfbalance.plugins import Plugins
+
+EVERY_FAULT = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+
+
+def found(look: Look) -> list[tuple[str, str | None, str]]:
+    return [(gate, p.node, p.what) for gate, some in look.problems().items() for p in some]
+
+
+@pytest.mark.parametrize("master", NAMES)
+@pytest.mark.parametrize("cluster", [CLUSTER, DUAL], ids=["one VIP", "both families"])
+def test_a_healthy_cluster_has_no_problem(cluster, master):
+    look = Look(cluster, master)
+
+    assert look.said() == []
+    assert [v.seen for v in judge(look.view, PLUGINS).values()] == [
+        "3 of 3 observed",
+        f"{' '.join(map(str, look.view.vips))} owner {master} (by address, by ARP, by keepalived)",
+        f"tables equal on 3 nodes, sync master on {master}",
+        "web1 web2 web3 answer through the VIP",
+        "2 modules and 7 sysctls as described",
+        "files and packages as deployed",
+    ]
+
+
+@given(clusters(max_nodes=3))
+@steady(15)
+def test_any_healthy_cluster_has_no_problem(cluster):
+    for master in cluster.nodes:
+        assert Look(cluster, master.name).said() == []
+
+
+def test_a_cluster_of_one_node_has_no_problem_and_nobody_to_answer():
+    one = described(nodes=[Node(name="web1", address="192.0.2.11")])
+
+    assert Look(one, "web1").said() == []
+
+
+@EVERY_FAULT
+def test_a_fault_is_found_and_named_once(fault: Fault):
+    look = fault.look()
+    fault.put(look)
+
+    said = found(look)
+
+    assert [(gate, node) for gate, node, _ in said] == [(g, n) for g, n, _ in fault.found], said
+    for (_, _, what), (_, _, words) in zip(said, fault.found, strict=True):
+        assert words in what
+
+
+@given(st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4, unique=True))
+@steady(60)
+def test_whatever_comes_together_gates_answer_and_each_problem_can_be_acted_on(names):
+    """A gate that raises would hide what all the others have to say."""
+    look = Look(DUAL)
+    for name in names:
+        try:
+            FAULTS[name].put(look)
+        except (AssertionError, IndexError, KeyError, ValueError):
+            continue  # what it would break is gone already
+
+    problems = [problem for some in look.problems().values() for problem in some]
+
+    assert problems
+    for problem in problems:
+        assert problem.node in (*NAMES, None)
+        assert problem.node is None or problem.node in problem.what
+        assert problem.remedy
+        assert "\n" not in problem.what + problem.remedy
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("name", ["web1", "web2"])
+def test_an_unknown_section_is_told_by_nodes_and_closes_the_gate(section, name):
+    said = found(Look(DUAL).unknown(name, section))
+
+    assert said[0] == (
+        "nodes",
+        name,
+        f"{name}: {section} could not be observed: {section} went wrong",
+    )
+    # Of a BACKUP nothing else can be said; of the MASTER, that nobody is known to be owner.
+    assert {gate for gate, _, _ in said[1:]} <= ({"vip"} if name == "web2" else set())
+    assert all("(web2 could not be asked)" in what for _, _, what in said[1:])
+    assert len(said) <= 3
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(NAMES), st.sets(st.sampled_from(SECTIONS), min_size=1), min_size=1
+    )
+)
+@steady(60)
+def test_whatever_is_unknown_is_never_healthy(unknown):
+    look = Look()
+    for name, sections in unknown.items():
+        look.unknown(name, *sections)
+
+    told = {what for gate, _, what in found(look) if gate == "nodes"}
+
+    assert told >= {
+        f"{name}: {section} could not be observed: {section} went wrong"
+        for name, sections in unknown.items()
+        for section in sections
+    }
+
+
+@pytest.mark.parametrize("names", [NAMES, NAMES[:2], NAMES[1:]])
+def test_nodes_that_are_not_observed_are_never_healthy(names):
+    look = Look()
+    for name in names:
+        look.unobserved(name)
+
+    assert [p.node for p in look.problems()["nodes"]] == list(names)
+    assert look.problems()["vip"]
+
+
+def test_bare_nodes_are_bad_at_every_gate_that_something_is_missing_for():
+    look = Look()
+    for name in NAMES:
+        look.nodes[name] = bare(CLUSTER, name)
+
+    assert list(look.problems()) == ["nodes", "vip", "realservers", "kernel", "drift"]
+
+
+def test_counters_and_order_are_no_difference():
+    look = Look()
+    (service,) = look.nodes["web1"].table
+    busy = tuple(replace(real, active_connections=9) for real in reversed(service.realservers))
+
+    look.change("web1", table=(replace(service, realservers=busy),))
+
+    assert look.said() == []
+
+
+def test_other_addresses_and_sockets_and_packages_are_nobodys_business():
+    look = Look()
+    web1 = look.nodes["web1"]
+    assert isinstance(web1, NodeState)
+    look.change(
+        "web1",
+        packages={**web1.packages, "nginx": "1.22"},
+        modules=web1.modules | {"ip_vs_wrr"},
+        demotion=None,
+    )
+
+    assert look.said() == []
+
+
+@pytest.mark.parametrize(
+    ("socket", "listens"),
+    [("0.0.0.0", True), ("::", True), ("192.0.2.10", True), ("::ffff:192.0.2.10", True),
+     ("192.0.2.11", False), ("::1", False), ("::ffff:127.0.0.1", False)],
+)  # fmt: skip
+def test_sockets_that_take_what_comes_for_a_vip_of_ipv4(socket, listens):
+    look = Look().change("web1", listening=frozenset({(ip_address(socket), 80)}))
+
+    assert (look.said() == []) is listens
+
+
+def test_an_unobserved_node_is_named_by_its_mac_where_its_peers_heard_it():
+    """Its table and its VIP may be fine; whose MAC answers is known all the same."""
+    look = Look().unobserved("web2")
+
+    assert look.view.mac_of("web2") == "02:5b:00:00:00:0c"
+    assert look.view.unasked("addresses") == ("web2",)
+    assert not any("unknown" in what for what in look.said())
+
+
+def test_a_gate_of_a_plugin_is_asked_beside_the_others():
+    view = Look().view
+
+    verdicts = judge(view, Plugins((never,)))
+
+    assert list(verdicts) == ["never"]
+    assert not verdicts["never"].good
+
+
+def test_a_view_gives_only_observed_nodes_with_what_they_should_have():
+    view = View(
+        CLUSTER, desired(), ClusterState((Unobserved("web1", "gone"), bare(CLUSTER, "web2")))
+    )
+
+    assert [(want.name, seen.name) for want, seen in view.pairs()] == [("web2", "web2")]
+    assert view.state["web1"] == Unobserved("web1", "gone")
+    assert view.masters == ()
