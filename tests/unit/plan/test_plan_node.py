@@ -1,0 +1,243 @@
+"""What to do on one node: nothing where nothing differs, and for each difference the right act."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from clusters import clusters, steady
+from hypothesis import given
+from hypothesis import strategies as st
+from looks import CLUSTER, DUAL, NAMES, VIP, Look, bare, desired, healthy
+from printed import SECTIONS
+
+from selfbalance.desired import DesiredNode, File, places
+from selfbalance.observed import NodeState, SeenFile, SeenUnit
+from selfbalance.plan import Act, NodePlan, plan_node
+
+WEB1 = desired()["web1"]
+GOOD = healthy()["web1"]
+FILES = {file.path: file for file in WEB1.all_files}
+CONFIG, GUARD = FILES[places.CONFIG], FILES[places.GUARD]
+
+
+def plan(**changes: object) -> NodePlan:
+    """The plan of a healthy BACKUP but for these fields."""
+    return plan_node(WEB1, replace(GOOD, **changes))
+
+
+def files(path: str, **changes: object) -> dict[str, SeenFile]:
+    return {**GOOD.files, path: replace(GOOD.files[path], **changes)}
+
+
+def units(name: str, **changes: object) -> dict[str, SeenUnit]:
+    return {**GOOD.units, name: replace(GOOD.units[name], **changes)}
+
+
+@pytest.mark.parametrize("cluster", [CLUSTER, DUAL], ids=["one VIP", "both families"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_node_as_described_is_left_alone(name, cluster):
+    made = plan_node(desired(cluster)[name], healthy(cluster)[name])
+
+    assert made.empty
+    assert (made.harmless, made.kernel, made.together, made.lines()) == (False, False, False, ())
+
+
+def test_a_bare_node_gets_everything_in_the_order_in_which_it_is_done():
+    made = plan_node(WEB1, bare(CLUSTER, "web1"))
+
+    assert made.lines() == (
+        "install keepalived ipvsadm",
+        *(f"write {file.path}" for file in WEB1.all_files),
+        "load module ip_vs ip_vs_mh",
+        "set net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.arp_ignore=1 "
+        "net.ipv4.vs.backup_only=1 net.ipv4.vs.expire_nodest_conn=1 "
+        "net.ipv4.vs.expire_quiescent_template=1 net.ipv4.vs.sloppy_tcp=1 "
+        "net.ipv4.vs.sync_threshold=3 50",
+        "enable selfbalance-vip.service keepalived.service selfbalance-watch.service",
+        "put the VIPs on their interface",
+        "start keepalived",
+    )
+    assert (made.files, made.config, made.act) == (WEB1.files, WEB1.config, Act.START)
+
+
+DEAD = units("keepalived.service", active="inactive", sub="dead")
+TABLE = GOOD.table[0]
+FEWER = (replace(TABLE, realservers=TABLE.realservers[:2]),)
+HARMLESS = {
+    "a package": (
+        {"packages": {"keepalived": "1:2.2.7-1+b2"}},
+        ("install ipvsadm",),
+        Act.NONE,
+    ),
+    "a file changed": (
+        {"files": files(places.GUARD, sha256="0" * 64)},
+        (f"write {places.GUARD}",),
+        Act.NONE,
+    ),
+    "a file missing": (
+        {"files": {path: seen for path, seen in GOOD.files.items() if path != places.SYSCTLS}},
+        (f"write {places.SYSCTLS}",),
+        Act.NONE,
+    ),
+    "a mode": ({"files": files(places.GUARD, mode=0o755)}, (f"write {places.GUARD}",), Act.NONE),
+    "an owner": ({"files": files(places.GUARD, uid=33)}, (f"write {places.GUARD}",), Act.NONE),
+    "a group": ({"files": files(places.GUARD, gid=33)}, (f"write {places.GUARD}",), Act.NONE),
+    "a module": ({"modules": frozenset({"ip_vs"})}, ("load module ip_vs_mh",), Act.NONE),
+    "a sysctl": (
+        {"sysctls": {**GOOD.sysctls, "net.ipv4.vs.backup_only": "0"}},
+        ("set net.ipv4.vs.backup_only=1",),
+        Act.NONE,
+    ),
+    "a VIP on lo": (
+        {"addresses": {**GOOD.addresses, "lo": GOOD.addresses["lo"] - {VIP}}},
+        ("put the VIPs on their interface",),
+        Act.NONE,
+    ),
+    "the VIP's unit inactive": (
+        {"units": units("selfbalance-vip.service", active="failed")},
+        ("enable selfbalance-vip.service", "put the VIPs on their interface"),
+        Act.NONE,
+    ),
+    "the watch inactive": (
+        {"units": units("selfbalance-watch.service", active="inactive")},
+        ("enable selfbalance-watch.service",),
+        Act.NONE,
+    ),
+    "keepalived not at boot": (
+        {"units": units("keepalived.service", enabled="disabled")},
+        ("enable keepalived.service",),
+        Act.NONE,
+    ),
+    "units not read again": (
+        {"units": units("keepalived.service", needs_reload=True)},
+        ("enable keepalived.service",),
+        Act.NONE,
+    ),
+    "the configuration": (
+        {"files": files(places.CONFIG, sha256="0" * 64)},
+        (f"write {places.CONFIG}", "reload keepalived"),
+        Act.RELOAD,
+    ),
+    "the configuration's mode": (
+        {"files": files(places.CONFIG, mode=0o644)},
+        (f"write {places.CONFIG}", "reload keepalived"),
+        Act.RELOAD,
+    ),
+    "the drop-in": (
+        {"files": files(places.DROP_IN, sha256="0" * 64)},
+        (f"write {places.DROP_IN}", "restart keepalived"),
+        Act.RESTART,
+    ),
+    "keepalived dead": ({"units": DEAD}, ("start keepalived",), Act.START),
+    "keepalived dead, with another configuration": (
+        {"units": DEAD, "files": files(places.CONFIG, sha256="0" * 64)},
+        (f"write {places.CONFIG}", "start keepalived"),
+        Act.START,
+    ),
+    "a table changed behind keepalived": ({"table": FEWER}, ("restart keepalived",), Act.RESTART),
+    "an empty table": ({"table": ()}, ("restart keepalived",), Act.RESTART),
+    "no sync daemon": ({"sync": frozenset()}, ("restart keepalived",), Act.RESTART),
+    "two sync daemons": (
+        {"sync": frozenset({"master", "backup"})},
+        ("restart keepalived",),
+        Act.RESTART,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_one_difference_is_one_act(name):
+    changes, lines, act = HARMLESS[name]
+
+    made = plan(**changes)
+
+    assert made.lines() == lines
+    assert made.act is act
+    assert not made.empty
+    # What is said beside keepalived's act is what is prepared, and nothing is prepared unsaid.
+    assert made.harmless is any(not line.endswith(" keepalived") for line in lines)
+
+
+def test_a_drained_realserver_is_the_checks_business():
+    assert plan(table=Look().weigh(0, "web2").nodes["web1"].table).empty
+
+
+@pytest.mark.parametrize(
+    ("changes", "together"),
+    [
+        ({"files": files(places.CONFIG, sha256="0" * 64), "table": FEWER}, True),
+        ({"files": files(places.CONFIG, sha256="0" * 64)}, False),
+        ({"table": FEWER}, False),
+        ({"files": files(places.CONFIG, sha256="0" * 64), "table": FEWER, "units": DEAD}, False),
+    ],
+)
+def test_nodes_have_to_agree_where_the_configuration_changes_the_table(changes, together):
+    assert plan(**changes).together is together
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_is_unknown_never_touches_keepalived(section):
+    """An act on what could not be seen would be a guess; to write a file again is none."""
+    assert plan_node(WEB1, Look().unknown("web1", section).nodes["web1"]).act is Act.NONE
+
+
+def test_a_plan_shows_no_content():
+    made = plan(files={})
+
+    assert GUARD.content not in repr(made)
+    assert CONFIG.content not in repr(made)
+
+
+def applied(want: DesiredNode, seen: NodeState) -> NodeState:
+    """The node after its plan was carried out, as far as a plan goes."""
+    made = plan_node(want, seen)
+    written = {file.path: _written(file) for file in (*made.files, *filter(None, [made.config]))}
+    done = healthy_like(want)
+    return replace(
+        seen,
+        packages={**seen.packages, **dict.fromkeys(made.packages, "1")},
+        files={**seen.files, **written},
+        modules=seen.modules | {*made.modules},
+        sysctls={**seen.sysctls, **made.sysctls},
+        units={**seen.units, **{u: done.units[u] for u in made.units}}
+        | ({"keepalived.service": done.units["keepalived.service"]} if _acts(made) else {}),
+        addresses=done.addresses if made.vips else seen.addresses,
+        table=done.table if _acts(made) else seen.table,
+        sync=done.sync if _acts(made) else seen.sync,
+    )
+
+
+def _written(file: File) -> SeenFile:
+    return SeenFile(file.sha256, file.mode, 0, 0)
+
+
+def _acts(made: NodePlan) -> bool:
+    return made.act is not Act.NONE
+
+
+def healthy_like(want: DesiredNode) -> NodeState:
+    cluster = next(c for c in (CLUSTER, DUAL) if desired(c).get(want.name) == want)
+    return healthy(cluster)[want.name]
+
+
+@given(
+    st.sampled_from((CLUSTER, DUAL)),
+    st.sampled_from(NAMES),
+    st.sets(st.sampled_from([f for f in vars(GOOD) if f not in {"name", "unknown", "mac"}])),
+)
+@steady(60)
+def test_what_is_carried_out_has_not_to_be_done_again(cluster, name, fields):
+    """Whatever mixture of bare and deployed a node is, one run is enough."""
+    want, good, empty = desired(cluster)[name], healthy(cluster)[name], bare(cluster, name)
+    seen = replace(good, **{field: getattr(empty, field) for field in fields})
+
+    assert plan_node(want, applied(want, seen)).empty
+
+
+@given(clusters(max_nodes=3))
+@steady(10)
+def test_the_same_look_gives_the_same_plan(cluster):
+    for name, want in desired(cluster).items():
+        assert plan_node(want, healthy(cluster, name)[name]).empty
+        assert plan_node(want, bare(cluster, name)) == plan_node(want, bare(cluster, name))
