@@ -231,7 +231,7 @@ def _claims(lines: Sequence[str]) -> Mapping[str, object]:
         elif kind == "answer":
             answers[ip_address(words[0]), int(words[1]), words[2]] = words[3]
         else:
-            raise ValueError(f"not an answer of the network: {line}")
+            raise ValueError(f"not an answer of the network: {line!r}")
     return {
         "claims": {vip: frozenset(each) for vip, each in claims.items()},
         "peer_macs": macs,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from selfbalance.gates import View
@@ -25,7 +24,7 @@ def show(view: View, verdicts: Mapping[str, Verdict], console: Console | None = 
 def status(view: View, verdicts: Mapping[str, Verdict]) -> RenderableType:
     """Return the status as something that rich can print."""
     parts: list[RenderableType] = [_headline(view, verdicts), *_checks(verdicts), Text()]
-    parts.append(_nodes(view))
+    parts += _nodes(view)
     for verdict in verdicts.values():
         parts += [_problem(problem) for problem in verdict.problems]
     parts.append(Text())
@@ -64,17 +63,27 @@ def _line(left: str, right: str, good: bool, indent: int) -> Text:
 _COLUMNS = ("node", "role", "priority", "standing", "weight", "sessions", "keepalived", "kernel")
 
 
-def _nodes(view: View) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in _COLUMNS:
-        table.add_column(column, no_wrap=True, justify="left")
-    for node in view.state.nodes:
-        row = node_row(view, node)
-        if not row["observed"]:
-            table.add_row(Text(node.name), Text("not observed", style="bold red"))
-            continue
-        table.add_row(*(_cell(row[column]) for column in _COLUMNS))
-    return table
+def _nodes(view: View) -> list[Text]:
+    """Return the table as wide as it is: what a narrow console or a log cut off would be gone."""
+    head = [Text(column, style="bold") for column in _COLUMNS]
+    rows = [head, *(_cells(node_row(view, node)) for node in view.state.nodes)]
+    whole = (row for row in rows if len(row) == len(head))
+    widths = [max(cell.cell_len for cell in column) for column in zip(*whole, strict=True)]
+    return [_aligned(row, widths) for row in rows]
+
+
+def _cells(row: Mapping[str, object]) -> list[Text]:
+    if row["observed"]:
+        return [_cell(row[column]) for column in _COLUMNS]
+    return [_cell(row["node"]), Text("not observed", style="bold red")]
+
+
+def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    text = Text()
+    for cell, width in zip(cells, widths, strict=False):
+        text.append_text(cell).append(" " * max(2, width - cell.cell_len + 2))
+    text.rstrip()
+    return text
 
 
 def _cell(value: object) -> Text:
