@@ -1,0 +1,279 @@
+"""A cluster that lives in memory and in one file: nodes that our commands change, as they would.
+
+The command line finds `@node/NAME` by its entry point, which the fixtures lay on PYTHONPATH; the
+host is called NAME, as in a real inventory. What a node has is what commands gave it; what the
+observing script prints follows from that. A run leaves the world to the next one in `$WORLD`, and
+writes down all that reached a node in `$WORLD_LOG`, in one order.
+
+Host data changes one host: `down` refuses the connection; `fails` names kinds of commands that
+fail on it; `cut` lets its observation end in the middle; `slow` is how long a look takes, in
+seconds; `deaf` nodes do not take what the kernel is told.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import gevent
+from looks import bare, healthy, mac
+from printed import printed
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.output import echo
+from pyinfra.connectors.fake import FakeConnector
+from pyinfra.connectors.util import CommandOutput, OutputLine
+
+from selfbalance.deployment import Deployment
+from selfbalance.desired import DesiredService, places
+from selfbalance.model import Cluster
+from selfbalance.observed import NodeState, SeenFile, SeenRealserver, SeenService, SeenUnit
+
+KINDS = {
+    "section format": "look",
+    "base64 -d | tar": "write",
+    "modprobe -a": "kernel",
+    "keepalived -t -f": "prove",
+    "ipvsadm --save": "snapshot",
+    "keepalived.service": "activate",
+    "dpkg -l": "ask",
+    "apt-get update": "update",
+    "install": "install",
+    "cat ": "ask",
+}
+"""What a command is for, by the first of these that it holds."""
+
+LOOKING = {"look", "ask"}
+
+
+def kind_of(command: str) -> str:
+    """What a command is for."""
+    return next((kind for part, kind in KINDS.items() if part in command), "other")
+
+
+class World:
+    """What every node has, kept in `$WORLD` between runs."""
+
+    def __init__(self) -> None:
+        self._file = Path(os.environ["WORLD"])
+        self.nodes: dict[str, dict[str, Any]] = (
+            json.loads(self._file.read_text()) if self._file.exists() else {}
+        )
+
+    def node(self, name: str) -> dict[str, Any]:
+        """What one node has; a new one is bare."""
+        return self.nodes.setdefault(
+            name,
+            {
+                "packages": False,
+                "files": {},
+                "kernel": False,
+                "vips": False,
+                "running": None,
+                "master": False,
+            },
+        )
+
+    def keep(self) -> None:
+        """Leave the world to the next run."""
+        self._file.write_text(json.dumps(self.nodes))
+
+    def live(self) -> list[str]:
+        """The nodes whose keepalived runs."""
+        return [name for name, has in self.nodes.items() if has["running"]]
+
+    def master(self, cluster: Cluster) -> str | None:
+        """The node that is MASTER: the first that ran, as long as it does."""
+        return next((node.name for node in cluster.nodes if self.node(node.name)["master"]), None)
+
+    # What commands do.
+
+    def write(self, name: str, archive: str) -> None:
+        """Unpack what a command was sent."""
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(archive))) as files:
+            for entry in files:
+                content = files.extractfile(entry)
+                assert content is not None
+                self.node(name)["files"][f"/{entry.name}"] = [content.read().decode(), entry.mode]
+
+    def activate(self, name: str, command: str, deployed: Deployment) -> bool:
+        """Start keepalived, or let it read its configuration again."""
+        has = self.node(name)
+        if f"mv -f {places.STAGED_CONFIG}" in command:
+            if places.STAGED_CONFIG not in has["files"]:
+                return False
+            has["files"][places.CONFIG] = has["files"].pop(places.STAGED_CONFIG)
+        has["running"] = [_as_json(service) for service in deployed.desired[name].services]
+        has["master"] = has["master"] or not self.master(deployed.cluster)
+        return True
+
+    # What is seen.
+
+    def look(self, deployed: Deployment, name: str) -> NodeState:
+        """Return what a look at the node sees."""
+        cluster, want, has = deployed.cluster, deployed.desired[name], self.node(name)
+        master = self.master(cluster)
+        good, nothing = healthy(cluster, master or name)[name], bare(cluster, name)
+        runs, is_master = bool(has["running"]), master == name
+        on_lo = good.addresses["lo"] if has["vips"] else nothing.addresses["lo"]
+        on_wire = (good if is_master else nothing).addresses[want.interface]
+        return replace(
+            nothing,
+            packages=good.packages if has["packages"] else {},
+            files=_seen(has["files"], (file.path for file in want.all_files)),
+            sysctls=_sysctls(good, has) if has["kernel"] else nothing.sysctls,
+            modules=good.modules if has["kernel"] else nothing.modules,
+            addresses={"lo": on_lo, want.interface: on_wire},
+            units={unit: self._unit(name, unit) for unit in want.units},
+            table=self._table(deployed, has["running"]) if runs else (),
+            sync=good.sync if runs else frozenset(),
+            demotion=good.demotion if runs else None,
+            instances=good.instances if runs else (),
+            claims={}
+            if is_master or master is None
+            else {vip: frozenset({mac(cluster, master)}) for vip in want.vips},
+            answers={
+                (service.vip, service.port, peer): mac(cluster, peer)
+                for service in want.services
+                for peer in want.peers
+                if is_master and self.node(peer)["vips"]
+            },
+        )
+
+    def _unit(self, name: str, unit: str) -> SeenUnit:
+        has = self.node(name)
+        if not (has["packages"] and has["kernel"]):
+            return SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
+        active = unit != "keepalived.service" or has["running"]
+        return SeenUnit(
+            "loaded",
+            "active" if active else "inactive",
+            "running" if active else "dead",
+            "enabled",
+            needs_reload=False,
+        )
+
+    def _table(self, deployed: Deployment, services: list[Any]) -> tuple[SeenService, ...]:
+        """The table that keepalived made; a node whose keepalived is dead has weight 0."""
+        live = {
+            address
+            for node in deployed.cluster.nodes
+            if node.name in self.live()
+            for address in (node.address, node.address6)
+        }
+        return tuple(
+            SeenService(
+                "tcp",
+                ip_address(vip),
+                port,
+                scheduler,
+                frozenset(flags),
+                tuple(
+                    SeenRealserver(
+                        ip_address(real), port, "Route", weight * (ip_address(real) in live), 0, 0
+                    )
+                    for real, weight in weights.items()
+                ),
+            )
+            for vip, port, scheduler, flags, weights in services
+        )
+
+
+def _sysctls(good: NodeState, has: dict[str, Any]) -> dict[str, str]:
+    backup_only = "0" if has.get("deaf") else "1"
+    return {**good.sysctls, "net.ipv4.vs.backup_only": backup_only}
+
+
+def _as_json(service: DesiredService) -> list[Any]:
+    weights = {str(address): weight for address, weight in service.weights.items()}
+    return [str(service.vip), service.port, service.scheduler, list(service.flags), weights]
+
+
+def _seen(files: dict[str, Any], asked: Iterable[str]) -> dict[str, SeenFile]:
+    return {
+        path: SeenFile(
+            hashlib.sha256(files[path][0].encode()).hexdigest(), files[path][1], uid=0, gid=0
+        )
+        for path in asked
+        if path in files
+    }
+
+
+WORLD = World()
+
+
+def record(host: str, kind: str, what: str) -> None:
+    """Append a line to the log that all hosts of a run share: its order is the events' order."""
+    line = json.dumps({"host": host, "kind": kind, "what": what}) + "\n"
+    log = os.open(os.environ["WORLD_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(log, line.encode())
+    finally:
+        os.close(log)
+
+
+class NodeConnector(FakeConnector):
+    """`@node/NAME`: a host NAME of this world."""
+
+    @staticmethod
+    def make_names_data(name=None):
+        yield name, {}, ["@node"]
+
+    def connect(self) -> None:
+        record(self.host.name, "connect", "")
+        if self.host.data.get("down", False):
+            raise ConnectError("no route to host")
+
+    def run_shell_command(self, command, print_output=False, print_input=False, **arguments):
+        text = str(command)
+        kind = kind_of(text)
+        record(self.host.name, kind, text)
+        if print_input:
+            echo(f"{self.host.print_prefix}>>> {text}", err=True)
+        gevent.sleep(self.host.data.get("slow", 0) if kind == "look" else 0)
+        if kind in self.host.data.get("fails", ()):
+            return False, CommandOutput([OutputLine("stderr", f"{kind} went wrong")])
+        said = self._did(kind, text, arguments.get("_stdin"))
+        if said is None:
+            return False, CommandOutput([OutputLine("stderr", f"{kind} could not be done")])
+        lines = said.splitlines()
+        if print_output:
+            for line in lines:
+                echo(f"{self.host.print_prefix}{line}", err=True)
+        return True, CommandOutput([OutputLine("stdout", line) for line in lines])
+
+    def _did(self, kind: str, text: str, stdin: str | None) -> str | None:
+        """What a command prints, None where it fails."""
+        name, deployed = self.host.name, self.host.data.get("selfbalance")
+        if kind == "look":
+            WORLD.node(name)["deaf"] = self.host.data.get("deaf", False)
+            said = printed(WORLD.look(deployed, name), deployed.desired[name])
+            return said[: len(said) // 2] if self.host.data.get("cut", False) else said
+        has = WORLD.node(name)
+        if kind == "write":
+            assert stdin is not None
+            WORLD.write(name, stdin)
+        elif kind == "install":
+            has["packages"] = True
+        elif kind == "kernel":
+            assert has["packages"], "no keepalived to enable"
+            has["kernel"] = True
+            has["vips"] = has["vips"] or "restart selfbalance-vip" in text
+        elif kind == "prove":
+            assert places.STAGED_CONFIG in has["files"], "nothing is staged"
+        elif kind == "activate":
+            if not WORLD.activate(name, text, deployed):
+                return None
+        elif kind == "ask":
+            path = text.split()[1].strip("'")
+            return has["files"].get(path, [""])[0]
+        WORLD.keep()
+        return ""
