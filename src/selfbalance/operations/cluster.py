@@ -25,8 +25,8 @@ from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
 from selfbalance.plugins import Problem, Verdict
 from selfbalance.status import as_json, show
 
-PATIENCE_S = 20.0
-"""How long gates are asked again after keepalived was touched, in seconds."""
+PATIENCE_S = 30.0
+"""How long a change asks the gates again before it gives up, in seconds."""
 
 
 @operation(_set_in_op=False)
@@ -48,7 +48,7 @@ def activated() -> Generator[FunctionCommand, None, None]:
     else:
         host.noop("keepalived on every node runs what is described")
     if _executing():
-        _prove(ready, hosts)
+        _prove(ready, hosts, PATIENCE_S)
 
 
 def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
@@ -120,13 +120,22 @@ def proven(output: str | None = None) -> Generator[FunctionCommand, None, None]:
     host = ctx_host.get()
     host.noop("looked")
     if _executing():
-        _prove(deployment_of(host), cluster_hosts(host), output)
+        _prove(deployment_of(host), cluster_hosts(host), output=output)
     yield from ()
 
 
-def _prove(ready: Deployment, hosts: list[Host], output: str | None = None) -> None:
-    view = View(ready.cluster, ready.desired, SIGHTS.of_all(hosts))
-    verdicts = judge(view, ready.plugins)
+def _prove(
+    ready: Deployment, hosts: list[Host], patience_s: float = 0.0, output: str | None = None
+) -> None:
+    """Show every gate's word. Raises `OperationError` on a problem that outlasts the patience."""
+    deadline = time.monotonic() + patience_s
+    state = SIGHTS.of_all(hosts)
+    while True:
+        view = View(ready.cluster, ready.desired, state)
+        verdicts = judge(view, ready.plugins)
+        if not _problems(verdicts) or time.monotonic() > deadline:
+            break
+        state = look_at_all(hosts)
     show(view, verdicts)
     if output:
         Path(output).write_text(as_json(view, verdicts), encoding="utf-8")

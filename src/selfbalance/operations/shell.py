@@ -88,7 +88,8 @@ def test_config() -> StringCommand:
     staged_config = places.STAGED_CONFIG
     return StringCommand(
         f"said=$(timeout 30 keepalived -t -f {staged_config} 2>&1); code=$?; "
-        f'if [ ! -s {staged_config} ] || [ "$code" -ne 0 ] || case $said in *"Unknown keyword"*) true ;; *) false ;; esac; '
+        f'if [ ! -s {staged_config} ] || [ "$code" -ne 0 ] || '
+        'case $said in *"Unknown keyword"*) true ;; *) false ;; esac; '
         f"then printf 'keepalived refuses {staged_config} (exit %s):\\n%s\\n' "
         '"$code" "$said" >&2; exit 1; fi'
     )

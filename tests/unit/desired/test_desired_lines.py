@@ -15,7 +15,8 @@ from selfbalance.model import Cluster
 # Everything that a line of our keepalived.conf may begin with; ADDRESS where one stands alone.
 _WORDS = """
     global_defs router_id enable_script_security script_user vrrp_version lvs_sync_daemon lvs_flush
-    max_auto_priority vrrp_priority bfd_priority track_file file weight bfd_instance source_ip neighbor_ip min_rx min_tx
+    max_auto_priority vrrp_priority bfd_priority track_file file weight bfd_instance source_ip
+    neighbor_ip min_rx min_tx
     idle_tx multiplier vrrp_instance state interface virtual_router_id priority advert_int
     unicast_src_ip unicast_peer authentication auth_type auth_pass demotion garp_master_delay
     garp_master_refresh notify_master virtual_ipaddress virtual_ipaddress_excluded virtual_server
