@@ -131,7 +131,7 @@ def test_nodes_that_are_not_observed_are_never_healthy(names):
         look.unobserved(name)
 
     assert [p.node for p in look.problems()["nodes"]] == list(names)
-    assert look.problems()["vip"]
+    assert f"MASTER on nobody ({' and '.join(names)} could not be asked)" in look.said()[-1]
 
 
 def test_bare_nodes_are_bad_at_every_gate_that_something_is_missing_for():
