@@ -70,6 +70,8 @@ def test_status_names_what_was_planted(cluster: Site, fault: str) -> None:
     assert any(all(word in line for word in wanted) for line in said), (wanted, said)
     if fault == "web server stopped":
         cluster.lab.run(node, "systemctl start nginx")
+    if fault == "IPVS tables that differ":
+        cluster.lab.run(node, "systemctl restart keepalived")
     # What is planted in files, kernel and table, cluster.py puts right; VIPs are keepalived's.
     if fault == "VIP on two NICs":
         cluster.lab.run(node, f"ip addr del {VIP}/32 dev eth0")

@@ -132,9 +132,20 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     if config:
         return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
-    if any(table_problems(want, seen)) or _sync_is_odd(want, seen):
+    if any(table_problems(want, seen)) or _sync_is_odd(want, seen) or _weights_are_odd(want, seen):
         return Act.RESTART
     return Act.NONE
+
+
+def _weights_are_odd(want: DesiredNode, seen: NodeState) -> bool:
+    """Whether the table holds a weight that no check of keepalived has put there."""
+    wanted = {(service.vip, service.port): service.weights for service in want.services}
+    return any(
+        real.weight not in (0, wanted[service.vip, service.port].get(real.address))
+        for service in seen.table
+        if (service.vip, service.port) in wanted
+        for real in service.realservers
+    )
 
 
 def _sync_is_odd(want: DesiredNode, seen: NodeState) -> bool:

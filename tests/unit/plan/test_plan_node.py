@@ -159,6 +159,13 @@ def test_one_difference_is_one_act(name):
     assert made.harmless is any(not line.endswith(" keepalived") for line in lines)
 
 
+def test_a_weight_that_no_check_gives_is_put_right():
+    service = GOOD.table[0]
+    odd = (replace(service.realservers[0], weight=7), *service.realservers[1:])
+
+    assert plan(table=(replace(service, realservers=odd), *GOOD.table[1:])).act is Act.RESTART
+
+
 def test_a_drained_realserver_is_the_checks_business():
     assert plan(table=Look().weigh(0, "web2").nodes["web1"].table).empty
 
