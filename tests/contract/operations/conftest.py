@@ -125,7 +125,7 @@ class Site:
             input=answers,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         events = [json.loads(line) for line in log.read_text().splitlines()]

@@ -6,6 +6,8 @@ import pytest
 
 NAMES = ["web1", "web2", "web3"]
 PREPARING = ["update", "install", "write", "prove", "write", "kernel"]
+SLOW = {"slow": 2}
+"""So that a run that waits for its gates does not keep this machine busy."""
 CALM = 'detection = "calm"\n'
 HTTPS = ('name = "http", port = 80}', 'name = "http", port = 80}, {name = "https", port = 443}')
 
@@ -163,6 +165,8 @@ def test_a_limit_changes_only_its_node_and_looks_at_all(deployed):
             name, files={**files, "/etc/keepalived/selfbalance-guard": ["edited", 0o700]}
         )
 
+    deployed.inventory(**dict.fromkeys(NAMES, SLOW))
+
     run = deployed.run("cluster", "--limit", "web2")
 
     assert {host for host, _ in run.changes} == {"web2"}
@@ -188,8 +192,6 @@ UNSTOPPED = pytest.mark.xfail(
     reason="config.py sets a variable of its own; pyinfra takes `pyinfra.config.FAIL_PERCENT` "
     "only: a failed node stops nothing, and `activated` acts on all nodes, the failed one too"
 )
-SLOW = {"slow": 2}
-"""So that a run that waits for its gates does not keep this machine busy."""
 
 
 def test_a_node_that_cannot_be_looked_at_stops_the_run(deployed):
@@ -231,7 +233,7 @@ def test_a_node_that_cannot_be_prepared_keeps_every_keepalived_untouched(bare, k
 def test_a_configuration_that_its_keepalived_refuses_is_never_put_in_its_place(deployed):
     recalmed(deployed)
     before = deployed.world["web3"]["files"]["/etc/keepalived/keepalived.conf"]
-    deployed.inventory(web3={"fails": ["prove"]})
+    deployed.inventory(web1=SLOW, web2=SLOW, web3={"fails": ["prove"], **SLOW})
 
     deployed.run("cluster")
 
@@ -262,7 +264,7 @@ def test_an_activation_that_fails_is_not_repeated_and_stops_the_rest(deployed):
 
 
 def test_a_gate_that_stays_shut_stops_the_rest(deployed):
-    """Twenty seconds of patience, then no later node is touched, and the status is shown."""
+    """Gates are asked with patience; then no later node is touched, and the status is shown."""
     recalmed(deployed)
     deployed.inventory(**{name: {"slow": 2, "deaf": name == "web2"} for name in NAMES})
 
