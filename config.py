@@ -1,10 +1,12 @@
 """pyinfra reads this file from the folder it is run in."""
 
+from pyinfra import config
+
 from selfbalance.rails import fail_percent, refuse_unsafe_flags
 
-REQUIRE_PYINFRA_VERSION = ">=3.10,<4"
+config.REQUIRE_PYINFRA_VERSION = ">=3.10,<4"
 
 refuse_unsafe_flags()
 
 # The first node that fails stops a change; a look goes on without it, and says so.
-FAIL_PERCENT = fail_percent()
+config.FAIL_PERCENT = fail_percent()

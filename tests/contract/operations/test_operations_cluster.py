@@ -188,12 +188,6 @@ def test_a_limit_keeps_keepalived_of_other_nodes_untouched(deployed):
     assert run.did("activate") == ["web2"]
 
 
-UNSTOPPED = pytest.mark.xfail(
-    reason="config.py sets a variable of its own; pyinfra takes `pyinfra.config.FAIL_PERCENT` "
-    "only: a failed node stops nothing, and `activated` acts on all nodes, the failed one too"
-)
-
-
 def test_a_node_that_cannot_be_looked_at_stops_the_run(deployed):
     recalmed(deployed)
     deployed.inventory(web2={"fails": ["look"]})
@@ -206,7 +200,6 @@ def test_a_node_that_cannot_be_looked_at_stops_the_run(deployed):
     assert "web2 could not be observed: the observing command failed" in run.error
 
 
-@UNSTOPPED
 def test_a_node_that_cannot_be_reached_stops_the_run_before_anything_is_done(deployed):
     recalmed(deployed)
     deployed.inventory(web1=SLOW, web2={"down": True}, web3=SLOW)
@@ -217,7 +210,6 @@ def test_a_node_that_cannot_be_reached_stops_the_run_before_anything_is_done(dep
     assert "[web2] no route to host" in run.err
 
 
-@UNSTOPPED
 @pytest.mark.parametrize("kind", ["prove", "kernel"])
 def test_a_node_that_cannot_be_prepared_keeps_every_keepalived_untouched(bare, kind):
     bare.inventory(web1=SLOW, web2=SLOW, web3={"fails": [kind], **SLOW})
@@ -229,7 +221,6 @@ def test_a_node_that_cannot_be_prepared_keeps_every_keepalived_untouched(bare, k
     assert run.did("activate") == []
 
 
-@UNSTOPPED
 def test_a_configuration_that_its_keepalived_refuses_is_never_put_in_its_place(deployed):
     recalmed(deployed)
     before = deployed.world["web3"]["files"]["/etc/keepalived/keepalived.conf"]
