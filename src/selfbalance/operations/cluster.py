@@ -52,7 +52,13 @@ def activated() -> Generator[FunctionCommand, None, None]:
 
 
 def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
-    return {seen.name: plan_node(ready.desired[seen.name], seen) for seen in state.seen}
+    """Plan the nodes that take part: `--limit` bounds what is changed, not what is observed."""
+    taking_part = {each.name for each in ctx_state.get().activated_hosts}
+    return {
+        seen.name: plan_node(ready.desired[seen.name], seen)
+        for seen in state.seen
+        if seen.name in taking_part
+    }
 
 
 def _in_words(rollout: Rollout, plans: dict[str, NodePlan]) -> str:
@@ -135,6 +141,7 @@ def _prove(
         verdicts = judge(view, ready.plugins)
         if not _problems(verdicts) or time.monotonic() > deadline:
             break
+        time.sleep(1)
         state = look_at_all(hosts)
     show(view, verdicts)
     if output:

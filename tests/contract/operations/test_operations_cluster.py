@@ -175,10 +175,6 @@ def test_a_limit_changes_only_its_node_and_looks_at_all(deployed):
     assert run.status == 1
 
 
-@pytest.mark.xfail(
-    reason="`activated` plans for every node of the cluster, limited or not: "
-    "it acts on nodes that `--limit` left out, and finds nothing staged on them"
-)
 def test_a_limit_keeps_keepalived_of_other_nodes_untouched(deployed):
     recalmed(deployed)
 
