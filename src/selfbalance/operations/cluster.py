@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from selfbalance.observed import ClusterState
 from selfbalance.operations import shell
 from selfbalance.operations.context import Step
 from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, look_at_all
+from selfbalance.operations.node import NEED_RESTART
 from selfbalance.operations.saying import say
-from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
+from selfbalance.plan import Act, NodePlan, Rollout, plan_node, plan_rollout
 from selfbalance.plugins import Problem, Verdict
 from selfbalance.status import as_json, show
 
@@ -54,10 +56,16 @@ def activated() -> Generator[FunctionCommand, None, None]:
 def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
     """Plan the nodes that take part: `--limit` bounds what is changed, not what is observed."""
     taking_part = {each.name for each in ctx_state.get().activated_hosts}
-    return {
+    plans = {
         seen.name: plan_node(ready.desired[seen.name], seen)
         for seen in state.seen
         if seen.name in taking_part
+    }
+    return {
+        name: replace(plan, act=Act.RESTART)
+        if name in NEED_RESTART and plan.act in (Act.NONE, Act.RELOAD)
+        else plan
+        for name, plan in plans.items()
     }
 
 

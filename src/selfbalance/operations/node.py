@@ -14,7 +14,10 @@ from selfbalance.observed import NodeState, Unobserved
 from selfbalance.operations import shell
 from selfbalance.operations.looking import SIGHTS, deployment_of
 from selfbalance.operations.saying import say_plan
-from selfbalance.plan import NodePlan, plan_node
+from selfbalance.plan import Act, NodePlan, plan_node
+
+NEED_RESTART: set[str] = set()
+"""Nodes whose keepalived runs under an older drop-in: written now, it acts at the next start."""
 
 
 @operation()
@@ -35,6 +38,8 @@ def prepared() -> Generator[StringCommand, None, None]:
         host.noop("nothing to prepare")
         return
     yield from _prepare(plan, want)
+    if plan.act is Act.RESTART:
+        NEED_RESTART.add(host.name)
     SIGHTS.forget(host)
 
 

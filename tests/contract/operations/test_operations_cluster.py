@@ -111,10 +111,6 @@ def test_a_file_that_was_edited_is_put_right_and_keepalived_left_alone(deployed)
     assert run.changes == [("web2", "write"), ("web2", "kernel")]
 
 
-@pytest.mark.xfail(
-    reason="`activated` plans from a look after `prepared` has written the drop-in, "
-    "so that nothing differs any more: the restart that was announced is not done"
-)
 def test_a_changed_drop_in_restarts_keepalived(deployed):
     for name in NAMES:
         files = deployed.world[name]["files"]
