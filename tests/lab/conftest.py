@@ -55,6 +55,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture
 def cluster(site: Site) -> Iterator[Site]:
-    """The same, put right again after a test that did harm to it."""
+    """The same, well before a test, and put right again after one that did harm to it."""
+    site.wait_until_healthy()
     yield site
     site.heal()

@@ -116,12 +116,16 @@ class Site:
                 return status
             assert time.monotonic() < deadline, problems(status)
 
+    def powered(self) -> Sequence[str]:
+        """Return the names of the nodes that have power."""
+        return [each.node.name for each in self.lab.status() if each.powered]
+
     def master(self) -> str:
         """Return the name of the node that holds the VIP, asking the nodes themselves."""
         holders = [
-            node.name
-            for node in self.lab.nodes
-            if f" {VIP}/" in self.lab.run(node.name, f"ip -o addr show {self.lab.interface}").stdout
+            node
+            for node in self.powered()
+            if f" {VIP}/" in self.lab.run(node, f"ip -o addr show {self.lab.interface}").stdout
         ]
         assert len(holders) == 1, holders
         return holders[0]
@@ -129,7 +133,7 @@ class Site:
     def backups(self) -> Sequence[str]:
         """Return the names of the other nodes."""
         master = self.master()
-        return [node.name for node in self.lab.nodes if node.name != master]
+        return [node for node in self.powered() if node != master]
 
     def heal(self) -> None:
         """Power on what is off, and deploy until the cluster is well."""

@@ -11,11 +11,19 @@ __all__ = ["cluster", "status"]
 
 
 @deploy("Self-balancing cluster")
-def cluster() -> None:
-    """Make the cluster as described: prepare everywhere at once, activate behind gates, prove."""
+def cluster(patience_s: float = 30.0) -> None:
+    """Make the cluster as described: prepare everywhere at once, activate behind gates, prove.
+
+    + patience_s: how long each gate is asked again before it counts as shut, in seconds
+    """
     prepared(name="Prepare the node")
     if is_controller(ctx_host.get()):
-        activated(name="Activate and prove the cluster", _serial=True, _retries=0)
+        activated(
+            name="Activate and prove the cluster",
+            patience_s=patience_s,
+            _serial=True,
+            _retries=0,
+        )
 
 
 @deploy("Status of the cluster")

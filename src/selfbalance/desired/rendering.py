@@ -128,9 +128,14 @@ def drop_in() -> str:
     return render("keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS)
 
 
+def watch() -> str:
+    """Render the program that ends a VRRP process that hangs; alike on every node."""
+    return render("keepalived-watch.pl.j2", guard=places.GUARD)
+
+
 def watch_unit(cluster: Cluster) -> str:
-    """Render the unit that ends a keepalived that hangs."""
-    return render("selfbalance-watch.service.j2", guard=places.GUARD, cluster=cluster)
+    """Render the unit that runs `watch`."""
+    return render("selfbalance-watch.service.j2", watch=places.WATCH, cluster=cluster)
 
 
 def vip_unit(cluster: Cluster, vips: tuple[IPAddress, ...], vip_interface: str) -> str:

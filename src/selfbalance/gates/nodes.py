@@ -65,3 +65,10 @@ def _units(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
                 seen.name,
                 "tell it: run cluster.py",
             )
+    if seen.keepalived_active and not seen.drop_in_read and "drop_in" not in seen.unknown:
+        yield Problem(
+            f"{seen.name}: keepalived runs since before its drop-in was written: a stop of it may "
+            "lose sessions",
+            seen.name,
+            "start it anew: run cluster.py",
+        )

@@ -70,6 +70,11 @@ look() {
     section listening
     awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
 
+    section drop_in
+    if [ -n "$pid" ]; then
+        if [ {{ drop_in }} -nt /run/keepalived.pid ]; then echo unread; else echo read; fi
+    fi
+
     section keepalived
     if [ -n "$pid" ]; then
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do

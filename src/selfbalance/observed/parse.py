@@ -188,6 +188,12 @@ def _demotion(lines: Sequence[str]) -> Mapping[str, object]:
     return {"demotion": int(lines[0]) if lines else None}
 
 
+def _drop_in(lines: Sequence[str]) -> Mapping[str, object]:
+    if lines not in ([], ["read"], ["unread"]):
+        raise ValueError(f"neither read nor unread: {lines[0]!r}")
+    return {"drop_in_read": lines == ["read"]}
+
+
 def _listening(lines: Sequence[str]) -> Mapping[str, object]:
     """Read local addresses of /proc/net/tcp and tcp6: words of 32 bits in the node's byte order."""
     found = set()
@@ -251,6 +257,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "table": _table,
     "sync": _sync,
     "demotion": _demotion,
+    "drop_in": _drop_in,
     "listening": _listening,
     "keepalived": _keepalived,
     "claims": _claims,

@@ -34,6 +34,7 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             interface=shlex.quote(desired.interface),
             units=_words(desired.units),
             demotion=places.DEMOTION,
+            drop_in=places.DROP_IN,
             dumps=places.DUMPS,
             claims=_words(claims),
             perl=_text("claims.pl").rstrip(),

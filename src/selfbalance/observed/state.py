@@ -78,8 +78,9 @@ class NodeState:
     """One look at one node.
 
     `unknown` names what could not be seen, with the reason; the field of that name then holds
-    nothing, and gates call it a problem. `claims` holds the MACs that answered for each VIP,
-    `answers` the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
+    nothing, and gates call it a problem. `drop_in_read` says that keepalived started since its
+    drop-in was written. `claims` holds the MACs that answered for each VIP, `answers` the MAC that
+    answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
     """
 
     name: str
@@ -97,6 +98,7 @@ class NodeState:
     table: tuple[SeenService, ...] = ()
     sync: frozenset[str] = frozenset()
     demotion: int | None = None
+    drop_in_read: bool = False
     listening: frozenset[tuple[IPAddress, int]] = frozenset()
     instances: tuple[SeenInstance, ...] = ()
     claims: Mapping[IPAddress, frozenset[str]] = field(default_factory=dict)

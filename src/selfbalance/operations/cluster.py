@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,54 +19,70 @@ from selfbalance.deployment import Deployment
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
 from selfbalance.operations import shell
-from selfbalance.operations.context import Step
+from selfbalance.operations.context import Step, refusal
 from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, look_at_all
-from selfbalance.operations.node import NEED_RESTART
 from selfbalance.operations.saying import say
-from selfbalance.plan import Act, NodePlan, Rollout, plan_node, plan_rollout
+from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
 from selfbalance.plugins import Problem, Verdict
 from selfbalance.status import as_json, show
 
-PATIENCE_S = 30.0
-"""How long a change asks the gates again before it gives up, in seconds."""
-
 
 @operation(_set_in_op=False)
-def activated() -> Generator[FunctionCommand, None, None]:
+def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None]:
     """Let keepalived take what was prepared, node by node behind gates, then prove the cluster.
 
     Where nothing serves yet, all nodes start at once. Raises `OperationError` at the first gate
     that stays shut, so that no later node is touched.
+
+    + patience_s: how long each gate is asked again before it counts as shut, in seconds
     """
     host = ctx_host.get()
     ready = deployment_of(host)
     hosts = cluster_hosts(host)
     state = SIGHTS.of_all(hosts)
     plans = _plans(ready, state)
-    rollout = plan_rollout(View(ready.cluster, ready.desired, state), plans)
+    before = View(ready.cluster, ready.desired, state)
+    rollout = plan_rollout(before, plans)
+    gates = _Gates(ready, hosts, patience_s, _left_out(before, ready))
+    if rollout and (blind := _blind_spots(state)):
+        yield refusal(
+            f"{blind}; keepalived was touched nowhere; leave it out with --limit, or mend it"
+        )
+        return
     if rollout:
         say(f"{host.print_prefix}keepalived: {_in_words(rollout, plans)}")
-        yield from _roll(ready, hosts, rollout, plans)
+        yield from _roll(ready, hosts, rollout, plans, gates)
     else:
         host.noop("keepalived on every node runs what is described")
     if _executing():
-        _prove(ready, hosts, PATIENCE_S)
+        gates.prove(state=None if rollout else state)
 
 
 def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
     """Plan the nodes that take part: `--limit` bounds what is changed, not what is observed."""
-    taking_part = {each.name for each in ctx_state.get().activated_hosts}
-    plans = {
+    return {
         seen.name: plan_node(ready.desired[seen.name], seen)
         for seen in state.seen
-        if seen.name in taking_part
+        if seen.name in _taking_part()
     }
-    return {
-        name: replace(plan, act=Act.RESTART)
-        if name in NEED_RESTART and plan.act in (Act.NONE, Act.RELOAD)
-        else plan
-        for name, plan in plans.items()
-    }
+
+
+def _taking_part() -> set[str]:
+    return {each.name for each in ctx_state.get().activated_hosts}
+
+
+def _blind_spots(state: ClusterState) -> str:
+    return "; ".join(
+        f"{node.name} could not be observed: {node.reason}"
+        for node in state.unobserved
+        if node.name in _taking_part()
+    )
+
+
+def _left_out(view: View, ready: Deployment) -> frozenset[str]:
+    """Return what is wrong beforehand with nodes that `--limit` leaves out: no wait mends it."""
+    problems = _problems(judge(view, ready.plugins))
+    return frozenset(each.what for each in problems if each.node not in (None, *_taking_part()))
 
 
 def _in_words(rollout: Rollout, plans: dict[str, NodePlan]) -> str:
@@ -76,7 +92,11 @@ def _in_words(rollout: Rollout, plans: dict[str, NodePlan]) -> str:
 
 
 def _roll(
-    ready: Deployment, hosts: list[Host], rollout: Rollout, plans: dict[str, NodePlan]
+    ready: Deployment,
+    hosts: list[Host],
+    rollout: Rollout,
+    plans: dict[str, NodePlan],
+    gates: _Gates,
 ) -> Generator[FunctionCommand, None, None]:
     by_name = {each.name: each for each in hosts}
     pending = {name for wave in rollout.waves for name in wave}
@@ -86,13 +106,17 @@ def _roll(
             step = Step(by_name[name], partial(_activate, ready, plans[name], live))
             yield step.command()
             SIGHTS.forget(by_name[name])
+            pending.discard(name)
             if step.error:
                 raise OperationError(
                     f"{name}: keepalived did not {plans[name].act.value}, see above; "
-                    f"nodes after it were not touched; on {name}: journalctl -u keepalived -n 50"
+                    f"{_untouched(pending)}; on {name}: journalctl -u keepalived -n 50"
                 )
-        pending -= set(wave)
-        _wait_until_well(ready, hosts, pending, after=" and ".join(wave))
+        gates.wait(pending, after=" and ".join(wave))
+
+
+def _untouched(pending: set[str]) -> str:
+    return f"not touched: {', '.join(sorted(pending))}" if pending else "no node is left to touch"
 
 
 def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
@@ -105,26 +129,6 @@ def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
     )
 
 
-def _wait_until_well(ready: Deployment, hosts: list[Host], pending: set[str], after: str) -> None:
-    """Look until every gate lets pass. Raises `OperationError` once patience is at its end.
-
-    What the gates say of a `pending` node does not count: it still has to become as described.
-    """
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        view = View(ready.cluster, ready.desired, look_at_all(hosts))
-        verdicts = judge(view, ready.plugins)
-        problems = [each for each in _problems(verdicts) if each.node not in pending]
-        if not problems:
-            return
-        if time.monotonic() > deadline:
-            show(view, verdicts)
-            raise OperationError(
-                f"after {after}: {problems[0].what}; nodes after it were not touched; "
-                "look at the cluster: status.py"
-            )
-
-
 @operation(_set_in_op=False)
 def proven(output: str | None = None) -> Generator[FunctionCommand, None, None]:
     """Look at every node, change nothing, show every gate's word. Raises `OperationError` if bad.
@@ -134,30 +138,68 @@ def proven(output: str | None = None) -> Generator[FunctionCommand, None, None]:
     host = ctx_host.get()
     host.noop("looked")
     if _executing():
-        _prove(deployment_of(host), cluster_hosts(host), output=output)
+        hosts = cluster_hosts(host)
+        _Gates(deployment_of(host), hosts).prove(SIGHTS.of_all(hosts), output)
     yield from ()
 
 
-def _prove(
-    ready: Deployment, hosts: list[Host], patience_s: float = 0.0, output: str | None = None
-) -> None:
-    """Show every gate's word. Raises `OperationError` on a problem that outlasts the patience."""
-    deadline = time.monotonic() + patience_s
-    state = SIGHTS.of_all(hosts)
-    while True:
-        view = View(ready.cluster, ready.desired, state)
-        verdicts = judge(view, ready.plugins)
-        if not _problems(verdicts) or time.monotonic() > deadline:
-            break
-        time.sleep(1)
-        state = look_at_all(hosts)
-    show(view, verdicts)
-    if output:
-        Path(output).write_text(as_json(view, verdicts), encoding="utf-8")
-    problems = _problems(verdicts)
-    if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise OperationError(f"cluster {ready.cluster.name} has {count}, see above")
+@dataclass(frozen=True)
+class _Gates:
+    """The gates of a cluster, asked again and again for so many seconds.
+
+    What is `known` is shown but not waited for.
+    """
+
+    ready: Deployment
+    hosts: list[Host]
+    patience_s: float = 0.0
+    known: frozenset[str] = frozenset()
+
+    def wait(self, pending: set[str], after: str) -> None:
+        """Wait for every gate. Raises `OperationError` once patience is at its end.
+
+        What the gates say of a `pending` node does not count: it still has to become as described.
+        """
+        view, verdicts = self._ask(pending, None)
+        problems = self._new(verdicts, pending)
+        if problems:
+            show(view, verdicts)
+            raise OperationError(
+                f"after {after}: {problems[0].what}; {_untouched(pending)}; "
+                "look at the cluster: status.py"
+            )
+
+    def prove(self, state: ClusterState | None, output: str | None = None) -> None:
+        """Show every gate's word. Raises `OperationError` on a problem that outlasts patience."""
+        view, verdicts = self._ask(set(), state)
+        show(view, verdicts)
+        if output:
+            Path(output).write_text(as_json(view, verdicts), encoding="utf-8")
+        problems = _problems(verdicts)
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            raise OperationError(f"cluster {self.ready.cluster.name} has {count}, see above")
+
+    def _ask(
+        self, pending: set[str], state: ClusterState | None
+    ) -> tuple[View, dict[str, Verdict]]:
+        """Judge a state, and if it is bad, or there is none yet, look again, a second apart."""
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            seen = state or look_at_all(self.hosts)
+            view = View(self.ready.cluster, self.ready.desired, seen)
+            verdicts = judge(view, self.ready.plugins)
+            if not self._new(verdicts, pending) or time.monotonic() >= deadline:
+                return view, verdicts
+            time.sleep(1)
+            state = None
+
+    def _new(self, verdicts: dict[str, Verdict], pending: set[str]) -> list[Problem]:
+        return [
+            each
+            for each in _problems(verdicts)
+            if each.node not in pending and each.what not in self.known
+        ]
 
 
 def _problems(verdicts: dict[str, Verdict]) -> list[Problem]:

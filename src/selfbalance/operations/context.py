@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pyinfra import logger
 from pyinfra.api import FunctionCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
+from pyinfra.api.state import State
 from pyinfra.context import ctx_host
 
 
@@ -20,6 +22,19 @@ def acting_on(host: Host) -> Iterator[Host]:
         yield host
     finally:
         ctx_host.set(previous)
+
+
+def refusal(said: str) -> FunctionCommand:
+    """Return a command that fails its host with one line, and with it the run.
+
+    What an operation of several hosts raises, gevent prints with a traceback first.
+    """
+
+    def refuse(state: State, host: Host) -> bool:  # noqa: ARG001 - pyinfra asks for both by name
+        host.log_styled(said, fg="red", log_func=logger.error)
+        return False
+
+    return FunctionCommand(refuse, (), {})
 
 
 class Step:

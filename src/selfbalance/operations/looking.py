@@ -20,11 +20,15 @@ from selfbalance.observed import ClusterState, NodeState, Unobserved, observatio
 
 
 class Observation(FactBase[str | None]):
-    """What a node reports of itself; None where the command failed, which is no healthy value."""
+    """What a node reports of itself; None where the command failed, which is no healthy value.
+
+    It takes the node's name, not the script: pyinfra shows a fact's arguments when it fails.
+    """
 
     @override
-    def command(self, script: str) -> str:
-        return script
+    def command(self, node: str) -> str:
+        described = deployment_of(_state().inventory.get_host(node))
+        return observation_script(described.cluster, described.desired[node])
 
     @staticmethod
     @override
@@ -94,9 +98,7 @@ def look(host: Host) -> NodeState | Unobserved:
     if host in _state().failed_hosts:
         return Unobserved(host.name, "ssh failed earlier in this run")
     try:
-        described = deployment_of(host)
-        script = observation_script(described.cluster, described.desired[host.name])
-        text = host.get_fact(Observation, script=script, _ignore_errors=True)
+        text = host.get_fact(Observation, node=host.name, _ignore_errors=True)
         if text is None:
             return Unobserved(
                 host.name, "the observing command failed; is ssh alive, sudo allowed?"

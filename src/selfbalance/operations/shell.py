@@ -18,7 +18,8 @@ from selfbalance.plugins import SnapshotStore
 def write_files(files: Iterable[File]) -> StringCommand:
     """Write files of root's, each renamed into its place. Contents go by standard input.
 
-    Nothing shows in the node's process list, nothing lies in /tmp, no reader sees half a file.
+    Nothing shows in the node's process list, nothing lies in /tmp, no reader sees half a file, and
+    a power loss in the next half minute leaves none empty.
     """
     files = tuple(files)
     staging = places.STAGING
@@ -27,10 +28,12 @@ def write_files(files: Iterable[File]) -> StringCommand:
         f"mv -f {shlex.quote(staging + file.path)} {shlex.quote(file.path)}"
         for file in files
     )
+    folders = sorted({file.path.rsplit("/", 1)[0] for file in files})
     return StringCommand(
         f"set -e; umask 077; mkdir -p {staging}; "
         f"base64 -d | tar -x -m -p --no-same-owner -C {staging}; "
-        f"umask 022; {moves}; rm -rf {staging}",
+        f"sync {_words(staging + file.path for file in files)}; "
+        f"umask 022; {moves}; sync {_words(folders)}; rm -rf {staging}",
         _stdin=_archive(files),
     )
 
@@ -72,10 +75,13 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
             for unit in map(shlex.quote, packaged)
         ),
         "systemctl daemon-reload",
-        "systemctl restart selfbalance-watch.service",
     ]
-    if plan.vips or any(file.path == places.VIP_UNIT for file in plan.files):
+    written = {file.path for file in plan.files}
+    verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
+    acts.append(f"systemctl {verb} selfbalance-watch.service")
+    if plan.vips or places.VIP_UNIT in written:
         acts.append("systemctl restart selfbalance-vip.service")
+    acts.append(f"sync {places.UNITS}")  # what `enable` linked
     return StringCommand("; ".join(acts))
 
 
@@ -109,6 +115,7 @@ def activate(plan: NodePlan) -> str:
     acts = ["set -e"]
     if plan.config:
         acts.append(f"mv -f {places.STAGED_CONFIG} {places.CONFIG}")
+        acts.append(f"sync {places.CONFIG.rpartition('/')[0]}")
     acts += {
         Act.NONE: [],
         # It may have come back, or gone, since it was looked at: both then end as described.

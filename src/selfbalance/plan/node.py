@@ -121,13 +121,14 @@ def _inactive(seen: NodeState, unit: str) -> bool:
 
 
 def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: File | None) -> Act:
-    if {"units", "files"} & seen.unknown.keys():
+    if {"units", "files", "drop_in"} & seen.unknown.keys():
         # A guess: to start what runs would leave it with the old configuration in force.
         return Act.NONE
     if not seen.keepalived_active:
         return Act.START
-    # systemd takes a changed drop-in's environment and folders at the next start only.
-    if any(file.path == places.DROP_IN for file in files):
+    # systemd takes a changed drop-in's environment and folders at the next start only. What an
+    # interrupted run has written and not started shows on the node itself.
+    if not seen.drop_in_read or any(file.path == places.DROP_IN for file in files):
         return Act.RESTART
     if config:
         return Act.RELOAD

@@ -136,6 +136,7 @@ class World:
             table=self._table(deployed, has["running"]) if runs else (),
             sync=good.sync if runs else frozenset(),
             demotion=good.demotion if runs else None,
+            drop_in_read=runs and not has.get("drop_in_unread", False),
             instances=good.instances if runs else (),
             claims={}
             if is_master or master is None

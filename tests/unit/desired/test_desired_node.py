@@ -24,6 +24,7 @@ MODES = {
     "/etc/systemd/system/selfbalance-watch.service": 0o644,
     "/etc/systemd/system/keepalived.service.d/selfbalance.conf": 0o644,
     "/etc/keepalived/selfbalance-guard": 0o700,
+    "/etc/keepalived/selfbalance-watch": 0o700,
     "/etc/keepalived/keepalived.conf": 0o600,
 }
 
@@ -48,7 +49,9 @@ def test_files_are_roots_alone_and_none_lies_in_tmp(case):
             told = [line for line in told if line != f"BindPaths={places.DUMPS}:/tmp"]
             assert "/tmp" not in "\n".join(told)
             assert file.content.endswith("\n")
-            assert file.content.startswith(("# Written by selfbalance", "#!/bin/sh\n# Written by"))
+            assert file.content.startswith(
+                ("# Written by selfbalance", "#!/bin/sh\n# W", "#!/usr/bin/perl\n# W")
+            )
 
 
 def test_no_place_of_a_node_is_in_tmp():
@@ -182,7 +185,7 @@ def test_the_vips_stand_on_lo_before_keepalived_starts():
 def test_a_keepalived_that_hangs_is_watched():
     unit = _lines("both families", places.WATCH_UNIT)
 
-    assert f"ExecStart={places.GUARD} watch" in unit
+    assert f"ExecStart={places.WATCH}" in unit
     assert "Restart=always" in unit
     assert "WantedBy=multi-user.target" in unit
 

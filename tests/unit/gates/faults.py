@@ -456,6 +456,10 @@ FAULTS = {
         _unit("web1", _DAEMON, needs_reload=True),
         (("nodes", "web1", "keepalived.service was changed on disk, and systemd does not"),),
     ),
+    "keepalived did not start since its drop-in was written": Fault(
+        lambda look: look.change("web1", drop_in_read=False),
+        (("nodes", "web1", "web1: keepalived runs since before its drop-in was written"),),
+    ),
     "the VIP's unit failed": Fault(
         _unit("web1", "selfbalance-vip.service", active="failed", sub="failed"),
         (("nodes", "web1", "web1: selfbalance-vip.service is failed (failed)"),),

@@ -102,6 +102,7 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
         table=tuple(_seen(service) for service in want.services),
         sync=frozenset({"master" if is_master else "backup"}),
         demotion=demotion,
+        drop_in_read=True,
         instances=(
             SeenInstance(
                 cluster.instances[0].name,

@@ -59,6 +59,7 @@ SECTIONS = [
     "sync",
     "demotion",
     "listening",
+    "drop_in",
     "keepalived",
     "claims",
 ]
@@ -152,6 +153,12 @@ def _listening(state: NodeState, _want: DesiredNode) -> list[str]:
     ]
 
 
+def _drop_in(state: NodeState, _want: DesiredNode) -> list[str]:
+    if not state.keepalived_active:
+        return []
+    return ["read" if state.drop_in_read else "unread"]
+
+
 _STATES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)
 
 
@@ -197,6 +204,7 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "sync": _sync,
     "demotion": lambda state, _: [] if state.demotion is None else [str(state.demotion)],
     "listening": _listening,
+    "drop_in": _drop_in,
     "keepalived": _keepalived,
     "claims": _claims,
 }

@@ -215,7 +215,7 @@ def test_files_that_are_absent_are_not_in_it():
     lines = section_of(RECORDED["web1"], "files")
     there = [line for line in lines if "guard" not in line]
 
-    assert len(seen("files", *there).files) == 6
+    assert len(seen("files", *there).files) == 7
     assert seen("files").files == {}
 
 
@@ -318,6 +318,7 @@ GARBAGE = {
         "\n".join((*TABLE, "TCP  192.0.2.10:80 mh", "  -> 192.0.2.11:80 Route 1")),
     ],
     "demotion": ["x", "1 2", "0x1", "1.5"],
+    "drop_in": ["newer", "read\nread", "unread\nread", "Read"],
     "listening": ["sl", "0:0:0", "00000000", "000000:0050", "-0000001:0050", "zzzzzzzz:0050"],
     "keepalived": [
         "[",

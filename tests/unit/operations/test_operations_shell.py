@@ -156,6 +156,8 @@ def told(plan: NodePlan):
 
 
 def test_the_vips_come_last_when_the_node_is_silent_about_them(node):
+    node.path(places.UNITS).mkdir(parents=True)
+
     ran = node.run(told(EVERYTHING))
 
     assert ran.returncode == 0, ran.stderr

@@ -124,6 +124,11 @@ HARMLESS = {
         (f"write {places.CONFIG}", "reload keepalived"),
         Act.RELOAD,
     ),
+    "a drop-in that an interrupted run has written": (
+        {"drop_in_read": False},
+        ("restart keepalived",),
+        Act.RESTART,
+    ),
     "the drop-in": (
         {"files": files(places.DROP_IN, sha256="0" * 64)},
         (f"write {places.DROP_IN}", "restart keepalived"),
@@ -212,6 +217,7 @@ def applied(want: DesiredNode, seen: NodeState) -> NodeState:
         addresses=done.addresses if made.vips else seen.addresses,
         table=done.table if _acts(made) else seen.table,
         sync=done.sync if _acts(made) else seen.sync,
+        drop_in_read=made.act in (Act.START, Act.RESTART) or seen.drop_in_read,
     )
 
 
