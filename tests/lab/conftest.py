@@ -54,8 +54,21 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture
+def calm(site: Site) -> Iterator[Site]:
+    """The same with the profile `calm`: nodes that share two CPUs stall for longer than `fast`."""
+    yield from _well(site, "detection='calm'")
+
+
+@pytest.fixture
 def cluster(site: Site) -> Iterator[Site]:
-    """The same, well before a test, and put right again after one that did harm to it."""
+    """The same with its defaults, well before a test, and put right after one that did harm."""
+    yield from _well(site, "")
+
+
+def _well(site: Site, described: str) -> Iterator[Site]:
+    if site.described != described:
+        site.described = described
+        site.deploy()
     site.wait_until_healthy()
     yield site
     site.heal()

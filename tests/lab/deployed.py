@@ -55,9 +55,12 @@ class Site:
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab = lab
         self.folder = folder
+        self.described = ""
+        """What differs from the default description: keyword arguments of `Cluster`, as text."""
 
-    def inventory(self, changes: str = "") -> Path:
-        """Write an inventory of the lab; `changes` are keyword arguments of `Cluster`, as text."""
+    def inventory(self, changes: str | None = None) -> Path:
+        """Write an inventory of the lab; `changes` instead of what is `described`."""
+        changes = self.described if changes is None else changes
         path = self.folder / f"inventory_{abs(hash(changes))}.py"
         path.write_text(_INVENTORY.format(lab=self.lab.name, changes=changes))
         return path
@@ -89,13 +92,13 @@ class Site:
         )
         return Run(done.returncode, done.stdout, time.monotonic() - began)
 
-    def deploy(self, changes: str = "") -> Run:
+    def deploy(self, changes: str | None = None) -> Run:
         """Make the cluster as described, and insist that it worked."""
         run = self.pyinfra("cluster", "-y", inventory=self.inventory(changes))
         assert run.code == 0, run.text
         return run
 
-    def status(self, changes: str = "") -> dict:
+    def status(self, changes: str | None = None) -> dict:
         """Return what status.py writes as JSON."""
         output = self.folder / "status.json"
         output.unlink(missing_ok=True)
@@ -107,14 +110,15 @@ class Site:
         assert run.code == (0 if status["healthy"] else 1), run.text
         return status
 
-    def wait_until_healthy(self, seconds: float = 30, changes: str = "") -> dict:
+    def wait_until_healthy(self, seconds: float = 60) -> dict:
         """Return the status once it is healthy; fail with what was wrong after that time."""
         deadline = time.monotonic() + seconds
         while True:
-            status = self.status(changes)
+            status = self.status()
             if status["healthy"]:
                 return status
             assert time.monotonic() < deadline, problems(status)
+            time.sleep(1)
 
     def powered(self) -> Sequence[str]:
         """Return the names of the nodes that have power."""

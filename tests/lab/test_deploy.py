@@ -100,13 +100,13 @@ def _configurations(site: Site) -> list[str]:
 
 
 def test_both_families_move_onto_a_live_cluster_and_answer(cluster: Site) -> None:
-    changes = f"vips=[Vip(address='{VIP}'), Vip(address='{VIP6}')]"
-    cluster.deploy(changes)
+    cluster.described = f"vips=[Vip(address='{VIP}'), Vip(address='{VIP6}')]"
+    cluster.deploy()
     for url in (f"http://{VIP}/", f"http://[{VIP6}]/"):
         probes = cluster.lab.requests(url, count=60)
         assert Counter(probe.ok for probe in probes) == {True: 60}, url
         assert {probe.node for probe in probes} == {node.name for node in cluster.lab.nodes}
-    status = cluster.wait_until_healthy(changes=changes)
+    status = cluster.wait_until_healthy()
     assert status["vips"] == [VIP, VIP6]
 
 

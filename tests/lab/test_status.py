@@ -61,40 +61,40 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("fault", PLANTED)
-def test_status_names_what_was_planted(cluster: Site, fault: str) -> None:
+def test_status_names_what_was_planted(calm: Site, fault: str) -> None:
     where, command, words = PLANTED[fault]
-    node = cluster.master() if where == "master" else cluster.backups()[-1]
-    cluster.lab.run(node, command)
-    said = problems(cluster.status())
+    node = calm.master() if where == "master" else calm.backups()[-1]
+    calm.lab.run(node, command)
+    said = problems(calm.status())
     wanted = [word.format(node=node) for word in words]
     assert any(all(word in line for word in wanted) for line in said), (wanted, said)
     if fault == "web server stopped":
-        cluster.lab.run(node, "systemctl start nginx")
+        calm.lab.run(node, "systemctl start nginx")
     if fault == "IPVS tables that differ":
-        cluster.lab.run(node, "systemctl restart keepalived")
+        calm.lab.run(node, "systemctl restart keepalived")
     # What is planted in files, kernel and table, cluster.py puts right; VIPs are keepalived's.
     if fault == "VIP on two NICs":
-        cluster.lab.run(node, f"ip addr del {VIP}/32 dev eth0")
-    cluster.heal()
-    cluster.wait_until_healthy()
+        calm.lab.run(node, f"ip addr del {VIP}/32 dev eth0")
+    calm.heal()
+    calm.wait_until_healthy()
 
 
-def test_status_names_a_node_that_cannot_be_reached(cluster: Site) -> None:
-    node = cluster.backups()[0]
-    cluster.lab.power_off(node)
-    status = cluster.status()
+def test_status_names_a_node_that_cannot_be_reached(calm: Site) -> None:
+    node = calm.backups()[0]
+    calm.lab.power_off(node)
+    status = calm.status()
     assert f"{node} could not be observed" in " ".join(problems(status))
     rows = {row["node"]: row for row in status["nodes"]}
     assert rows[node]["observed"] is False
     assert status["healthy"] is False
 
 
-def test_status_changes_nothing(site: Site) -> None:
+def test_status_changes_nothing(calm: Site) -> None:
     look = (
         "cat /proc/net/ip_vs /var/lib/selfbalance/demotion; ip -o addr | sed 's/valid_lft.*//'; "
         "sysctl -a 2>/dev/null | grep -E 'net.ipv4.(vs|conf.all)' | sort; lsmod | cut -d' ' -f1 | "
         "sort; systemctl show -p MainPID keepalived; ls -lR /etc/keepalived /var/lib/selfbalance"
     )
-    before = [site.lab.run(node.name, look).stdout for node in site.lab.nodes]
-    site.status()
-    assert [site.lab.run(node.name, look).stdout for node in site.lab.nodes] == before
+    before = [calm.lab.run(node.name, look).stdout for node in calm.lab.nodes]
+    calm.status()
+    assert [calm.lab.run(node.name, look).stdout for node in calm.lab.nodes] == before

@@ -52,7 +52,7 @@ def _desire_node(
             File(places.WATCH, rendering.watch(), 0o700),
             File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
             File(places.DROP_IN, rendering.drop_in(), 0o644),
-            File(places.GUARD, rendering.guard(cluster, node), 0o700),
+            File(places.GUARD, rendering.guard(cluster, node, standby), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(

@@ -108,7 +108,7 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
     }
 
 
-def guard(cluster: Cluster, node: Node) -> str:
+def guard(cluster: Cluster, node: Node, standby: StandbyMode) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     due_s = 4 * _advert_interval_s(cluster)
     return render(
@@ -119,6 +119,7 @@ def guard(cluster: Cluster, node: Node) -> str:
         dumps=places.DUMPS,
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
+        sync_daemon=standby.sync_daemon,
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selfbalance.lab import host
 from selfbalance.lab.image import FILES, Image
 from selfbalance.lab.model import LabNode
 from selfbalance.lab.network import Namespaces, guest_end
@@ -18,6 +19,9 @@ def start(folder: StateFolder, state: LabState, node: LabNode, hub: Namespaces) 
     kernel = ["env", f"LD_PRELOAD={preload}"] if preload else []
     kernel += [str(_starter(folder)), *kernel_arguments(folder, state, node)]
     inside = ["unshare", "--pid", "--fork", "--kill-child", *recording(record, kernel)]
+    if host.is_root():
+        # What deploys to the nodes and loads them runs beside them: it waits before they do.
+        inside = ["nice", "-n", "-10", *inside]
     return start_detached(hub.command(*inside), folder.log(node.name), record, cwd=folder.path)
 
 

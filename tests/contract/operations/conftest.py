@@ -105,6 +105,13 @@ class Site:
         """Write the inventory; `faults` are what is wrong with a node: see world.py."""
         self.write("inventory.py", INVENTORY.format(faults=faults))
 
+    def impatient(self) -> None:
+        """Let a change give up soon at a gate that stays shut."""
+        self.write(
+            "deploys/cluster.py",
+            "from selfbalance.deploys import cluster\n\ncluster(patience_s=1)\n",
+        )
+
     def write(self, name: str, text: str) -> None:
         """Put a file there, its text dedented."""
         (self.path / name).write_text(dedent(text))

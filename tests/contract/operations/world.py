@@ -6,8 +6,8 @@ observing script prints follows from that. A run leaves the world to the next on
 writes down all that reached a node in `$WORLD_LOG`, in one order.
 
 Host data changes one host: `down` refuses the connection; `fails` names kinds of commands that
-fail on it; `cut` lets its observation end in the middle; `slow` is how long a look takes, in
-seconds; `deaf` nodes do not take what the kernel is told.
+fail on it; `cut` lets its observation end in the middle; `deaf` nodes do not take what the kernel
+is told.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class World:
                 "kernel": False,
                 "vips": False,
                 "running": None,
+                "drop_in_read": False,
                 "master": False,
             },
         )
@@ -102,7 +103,10 @@ class World:
             for entry in files:
                 content = files.extractfile(entry)
                 assert content is not None
-                self.node(name)["files"][f"/{entry.name}"] = [content.read().decode(), entry.mode]
+                has = self.node(name)
+                has["files"][f"/{entry.name}"] = [content.read().decode(), entry.mode]
+                if f"/{entry.name}" == places.DROP_IN:
+                    has["drop_in_read"] = False
 
     def activate(self, name: str, command: str, deployed: Deployment) -> bool:
         """Start keepalived, or let it read its configuration again."""
@@ -111,6 +115,7 @@ class World:
             if places.STAGED_CONFIG not in has["files"]:
                 return False
             has["files"][places.CONFIG] = has["files"].pop(places.STAGED_CONFIG)
+        has["drop_in_read"] = has["drop_in_read"] or not has["running"] or " restart " in command
         has["running"] = [_as_json(service) for service in deployed.desired[name].services]
         has["master"] = has["master"] or not self.master(deployed.cluster)
         return True
@@ -136,7 +141,7 @@ class World:
             table=self._table(deployed, has["running"]) if runs else (),
             sync=good.sync if runs else frozenset(),
             demotion=good.demotion if runs else None,
-            drop_in_read=runs and not has.get("drop_in_unread", False),
+            drop_in_read=runs and has["drop_in_read"],
             instances=good.instances if runs else (),
             claims={}
             if is_master or master is None
@@ -239,7 +244,7 @@ class NodeConnector(FakeConnector):
         record(self.host.name, kind, text)
         if print_input:
             echo(f"{self.host.print_prefix}>>> {text}", err=True)
-        gevent.sleep(self.host.data.get("slow", 0) if kind == "look" else 0)
+        gevent.sleep(0)
         if kind in self.host.data.get("fails", ()):
             return False, CommandOutput([OutputLine("stderr", f"{kind} went wrong")])
         said = self._did(kind, text, arguments.get("_stdin"))
