@@ -249,10 +249,16 @@ def test_a_node_that_starts_stands_back(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("ip"), reason="the guard asks iproute2's ip")
-@pytest.mark.parametrize(("vip", "holds"), [("127.0.0.1", True), ("27.0.0.1", False)])
-def test_a_master_stands_back_no_longer_only_if_it_still_holds_a_vip(vip, holds, tmp_path):
+@pytest.mark.parametrize(
+    ("vip", "daemon", "holds"),
+    [("127.0.0.1", "master", True), ("27.0.0.1", "master", False), ("127.0.0.1", "backup", False)],
+)
+def test_a_master_stands_back_no_longer_only_if_it_is_still_one(vip, daemon, holds, tmp_path):
+    """One that hangs on its way back holds the VIP, but its sync daemon has gone."""
     script = _guard(tmp_path)
-    script.write_text(script.read_text(encoding="utf-8").replace("192.0.2.10", vip), "utf-8")
+    said = f"ipvsadm() {{ echo '{daemon} sync daemon (mcast=lo)'; }}\n"
+    text = script.read_text(encoding="utf-8").replace("192.0.2.10", vip)
+    script.write_text(text.replace("set -u\n", f"set -u\n{said}"), "utf-8")
 
     _run(script, "serving")
 

@@ -124,7 +124,6 @@ def test_probes_come_in_time_each_from_a_port_of_its_own(family):
     assert report.failed_probes == []
     assert {probe.node for probe in report.probes} == {"me"}
     assert len(set(server.ports)) == 50
-    assert report.client_lag < 0.5
 
 
 def _has_ipv6():
