@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +14,7 @@ from stalls import Stalls
 from selfbalance.lab.load import Report
 
 SESSIONS = 60
+WRR = ", services=[Service(name='http', port=80, scheduler='wrr')]"
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,34 @@ def test_systemctl_on_the_master_loses_nothing(calm: Site, verb: str) -> None:
     assert Counter(s.outcome for s in report.sessions) == {"alive": SESSIONS}
     assert report.failed_probes == []
     assert calm.master() != master
+
+
+@pytest.fixture
+def forgetful(calm: Site) -> Iterator[Site]:
+    """`wrr` gives a session that a director does not know to any realserver: mh would hide it."""
+    profile, calm.described = calm.described, calm.described + WRR
+    calm.deploy()
+    calm.wait_until_healthy()
+    yield calm
+    calm.described = profile
+    calm.deploy()
+
+
+def test_a_hand_over_tells_of_sessions_that_the_others_missed(forgetful: Site) -> None:
+    """As after a false alarm, when they were directors for a moment and heard nothing."""
+    master, *others = forgetful.master(), *forgetful.backups()
+    daemon = f"--mcast-interface {forgetful.lab.interface} --syncid 51"
+    for node in others:
+        forgetful.lab.run(node, "ipvsadm --stop-daemon backup")
+
+    def hand_over() -> None:
+        for node in others:
+            forgetful.lab.run(node, f"ipvsadm --start-daemon backup {daemon}")
+        forgetful.lab.run(master, "systemctl stop keepalived")
+
+    report = measure(forgetful, hand_over, "stop of the MASTER, sessions not synchronised").report
+    assert Counter(s.outcome for s in report.sessions) == {"alive": SESSIONS}
+    assert report.failed_probes == []
 
 
 def test_a_suspected_realserver_keeps_its_sessions(calm: Site) -> None:

@@ -120,6 +120,7 @@ def guard(cluster: Cluster, node: Node, standby: StandbyMode) -> str:
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
         sync_daemon=standby.sync_daemon,
+        sync_threshold=standby.sysctls.get("net.ipv4.vs.sync_threshold"),
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 

@@ -62,6 +62,7 @@ def test_the_middle_one_of_three_nodes():
         "garp_master_delay": "1",
         "garp_master_refresh": "10",
         "notify_master": "/etc/keepalived/selfbalance-guard serving",
+        "notify_master_rx_lower_pri": "/etc/keepalived/selfbalance-guard resync",
         "virtual_ipaddress": {"192.0.2.10/32": "dev bond0"},
     }
     http = web2.one("virtual_server", "192.0.2.10", "80").meaning
