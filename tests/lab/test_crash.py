@@ -122,13 +122,13 @@ def forgetful(calm: Site) -> Iterator[Site]:
 def test_a_hand_over_tells_of_sessions_that_the_others_missed(forgetful: Site) -> None:
     """As after a false alarm, when they were directors for a moment and heard nothing."""
     master, *others = forgetful.master(), *forgetful.backups()
-    daemon = f"--mcast-interface {forgetful.lab.interface} --syncid 51"
+    start = f"ipvsadm --start-daemon backup --mcast-interface {forgetful.lab.interface} --syncid"
     for node in others:
-        forgetful.lab.run(node, "ipvsadm --stop-daemon backup")
+        forgetful.lab.run(node, f"ipvsadm --stop-daemon backup; {start} 99")
 
     def hand_over() -> None:
         for node in others:
-            forgetful.lab.run(node, f"ipvsadm --start-daemon backup {daemon}")
+            forgetful.lab.run(node, f"ipvsadm --stop-daemon backup; {start} 51")
         forgetful.lab.run(master, "systemctl stop keepalived")
 
     report = measure(forgetful, hand_over, "stop of the MASTER, sessions not synchronised").report

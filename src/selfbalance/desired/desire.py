@@ -49,7 +49,7 @@ def _desire_node(
                 rendering.vip_unit(cluster, vips, forwarding.vip_interface),
                 0o644,
             ),
-            File(places.WATCH, rendering.watch(), 0o700),
+            File(places.WATCH, rendering.watch(standby), 0o700),
             File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
             File(places.DROP_IN, rendering.drop_in(), 0o644),
             File(places.GUARD, rendering.guard(cluster, node, standby), 0o700),

@@ -64,7 +64,7 @@ def keepalived_conf(
         virtual_servers=[_virtual_server(cluster, service) for service in services],
         lvs_method=forwarding.lvs_method,
         password=password,
-        guard=places.GUARD,
+        events=places.EVENTS,
         demotion_file=places.DEMOTION,
     )
 
@@ -119,8 +119,7 @@ def guard(cluster: Cluster, node: Node, standby: StandbyMode) -> str:
         dumps=places.DUMPS,
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
-        sync_daemon=standby.sync_daemon,
-        sync_threshold=standby.sysctls.get("net.ipv4.vs.sync_threshold"),
+        sync_threshold=_sync_threshold(standby),
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 
@@ -130,9 +129,18 @@ def drop_in() -> str:
     return render("keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS)
 
 
-def watch() -> str:
-    """Render the program that ends a VRRP process that hangs; alike on every node."""
-    return render("keepalived-watch.pl.j2", guard=places.GUARD)
+def watch(standby: StandbyMode) -> str:
+    """Render the program that stands beside keepalived; alike on every node."""
+    return render(
+        "keepalived-watch.pl.j2",
+        guard=places.GUARD,
+        events=places.EVENTS,
+        sync_threshold=_sync_threshold(standby),
+    )
+
+
+def _sync_threshold(standby: StandbyMode) -> str | None:
+    return standby.sysctls.get("net.ipv4.vs.sync_threshold")
 
 
 def watch_unit(cluster: Cluster) -> str:

@@ -35,6 +35,7 @@ def test_the_middle_one_of_three_nodes():
         "lvs_sync_daemon": "bond0 inst web id 51",
         "lvs_flush": "",
         "max_auto_priority": "-1",
+        "vrrp_notify_fifo": "/run/selfbalance-watch/vrrp",
         "vrrp_priority": "-20",
         "bfd_priority": "-20",
     }
@@ -61,8 +62,6 @@ def test_the_middle_one_of_three_nodes():
         "track_file": {"demotion": ""},
         "garp_master_delay": "1",
         "garp_master_refresh": "10",
-        "notify_master": "/etc/keepalived/selfbalance-guard serving",
-        "notify_master_rx_lower_pri": "/etc/keepalived/selfbalance-guard resync",
         "virtual_ipaddress": {"192.0.2.10/32": "dev bond0"},
     }
     http = web2.one("virtual_server", "192.0.2.10", "80").meaning
