@@ -46,7 +46,7 @@ def _desire_node(
             File(places.SYSCTLS, _lines(f"{k} = {v}" for k, v in sysctls.items()), 0o644),
             File(
                 places.VIP_UNIT,
-                rendering.vip_unit(cluster, vips, forwarding.vip_interface),
+                rendering.vip_unit(cluster, node, forwarding.vip_interface),
                 0o644,
             ),
             File(places.WATCH, rendering.watch(standby), 0o700),

@@ -12,7 +12,6 @@ from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
-from selfbalance.model.words import IPAddress
 from selfbalance.plugins import ForwardingMethod, StandbyMode
 
 HANDOVER_MARGIN_S = 3
@@ -148,8 +147,12 @@ def watch_unit(cluster: Cluster) -> str:
     return render("selfbalance-watch.service.j2", watch=places.WATCH, cluster=cluster)
 
 
-def vip_unit(cluster: Cluster, vips: tuple[IPAddress, ...], vip_interface: str) -> str:
-    """Render the unit that holds the VIPs on every node."""
+def vip_unit(cluster: Cluster, node: Node, vip_interface: str) -> str:
+    """Render the unit that holds the VIPs on every node, and resets back (decision 10)."""
     return render(
-        "selfbalance-vip.service.j2", cluster=cluster, vips=vips, vip_interface=vip_interface
+        "selfbalance-vip.service.j2",
+        cluster=cluster,
+        vips=[vip.address for vip in cluster.vips],
+        vip_interface=vip_interface,
+        interface=cluster.interface_of(node),
     )

@@ -23,6 +23,12 @@ def kernel(view: View) -> Verdict:
                         f"{seen.name}: {name} is {has}; it should be {value}", seen.name, _REMEDY
                     )
                 )
+        if "resets" not in seen.unknown:
+            problems += [
+                Problem(f"{seen.name}: resets from {vip} are not held back", seen.name, _REMEDY)
+                for vip in want.vips
+                if vip not in seen.held_resets
+            ]
     want = next(iter(view.desired.values()))
     return Verdict(
         f"{len(want.modules)} modules and {len(want.sysctls)} sysctls as described",

@@ -53,6 +53,11 @@ look() {
     section links
     ip -o link show dev {{ interface }} || echo '!no interface {{ interface }}'
 
+    section resets
+    tc filter show dev {{ interface }} egress 2>/dev/null | while read -r key value _; do
+        if [ "$key" = src_ip ]; then echo "$value"; fi
+    done
+
     section units
     systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {{ units }} ||
         echo '!systemctl failed'

@@ -118,6 +118,11 @@ def _links(lines: Sequence[str]) -> Mapping[str, object]:
     return {"mac": words[words.index("link/ether") + 1]}
 
 
+def _resets(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read the addresses of tc-flower(8) filters, one a line."""
+    return {"held_resets": frozenset(map(ip_address, lines))}
+
+
 def _units(lines: Sequence[str]) -> Mapping[str, object]:
     """Read blocks of `systemctl show`; each begins with its Id, in whatever order it prints."""
     blocks: list[dict[str, str]] = []
@@ -253,6 +258,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "modules": lambda lines: {"modules": frozenset(lines)},
     "addresses": _addresses,
     "links": _links,
+    "resets": _resets,
     "units": _units,
     "table": _table,
     "sync": _sync,

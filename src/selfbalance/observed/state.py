@@ -78,7 +78,8 @@ class NodeState:
     """One look at one node.
 
     `unknown` names what could not be seen, with the reason; the field of that name then holds
-    nothing, and gates call it a problem. `drop_in_read` says that keepalived started since its
+    nothing, and gates call it a problem. `held_resets` are the VIPs for which resets of unknown
+    sessions are held back. `drop_in_read` says that keepalived started since its
     drop-in was written. `claims` holds the MACs that answered for each VIP, `answers` the MAC that
     answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
     """
@@ -94,6 +95,7 @@ class NodeState:
     modules: frozenset[str] = frozenset()
     addresses: Mapping[str, frozenset[IPAddress]] = field(default_factory=dict)
     mac: str = ""
+    held_resets: frozenset[IPAddress] = frozenset()
     units: Mapping[str, SeenUnit] = field(default_factory=dict)
     table: tuple[SeenService, ...] = ()
     sync: frozenset[str] = frozenset()

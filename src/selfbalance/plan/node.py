@@ -88,7 +88,9 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         modules=tuple(m for m in want.modules if m not in seen.modules),
         sysctls={n: v for n, v in want.sysctls.items() if seen.sysctls.get(n) != v},
         units=tuple(unit for unit in want.units if not _set_up(seen, unit)),
-        vips=not all(seen.holds(vip, want.vip_interface) for vip in want.vips)
+        vips=not all(
+            seen.holds(vip, want.vip_interface) and vip in seen.held_resets for vip in want.vips
+        )
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
         together=config is not None and any(table_problems(want, seen)),

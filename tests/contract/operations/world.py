@@ -137,6 +137,7 @@ class World:
             sysctls=_sysctls(good, has) if has["kernel"] else nothing.sysctls,
             modules=good.modules if has["kernel"] else nothing.modules,
             addresses={"lo": on_lo, want.interface: on_wire},
+            held_resets=good.held_resets if has["vips"] else frozenset(),
             units={unit: self._unit(name, unit) for unit in want.units},
             table=self._table(deployed, has["running"]) if runs else (),
             sync=good.sync if runs else frozenset(),

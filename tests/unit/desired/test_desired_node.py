@@ -174,9 +174,14 @@ def test_the_vips_stand_on_lo_before_keepalived_starts():
     assert [line for line in unit if line.startswith("ExecStart=")] == [
         "ExecStart=/bin/ip addr replace 192.0.2.10/32 dev lo scope host",
         "ExecStart=/bin/ip -6 addr replace 2001:db8::10/128 dev lo nodad preferred_lft 0",
+        "ExecStart=-/sbin/tc qdisc add dev bond0 clsact",
+        "ExecStart=/sbin/tc filter replace dev bond0 egress pref 53 protocol ip handle 1 "
+        "flower ip_proto tcp src_ip 192.0.2.10 tcp_flags 0x4/0x14 action drop",
+        "ExecStart=/sbin/tc filter replace dev bond0 egress pref 54 protocol ipv6 handle 2 "
+        "flower ip_proto tcp src_ip 2001:db8::10 tcp_flags 0x4/0x14 action drop",
     ]
     assert "Before=keepalived.service" in unit
-    assert "After=systemd-modules-load.service systemd-sysctl.service" in unit
+    assert "After=systemd-modules-load.service systemd-sysctl.service network-online.target" in unit
     assert "WantedBy=multi-user.target" in unit
     assert not [line for line in unit if line.startswith("ExecStop")]
 
@@ -194,7 +199,7 @@ def test_a_stop_of_keepalived_by_whomever_hands_over_first(case):
     drop_in = _lines(case, places.DROP_IN)
 
     assert f"ExecStartPre={places.GUARD} fresh" in drop_in
-    assert f"ExecStop={places.GUARD} hand-over" in drop_in
+    assert f"ExecStop={places.GUARD} stop" in drop_in
     assert f"ExecStopPost={places.GUARD} clean-up" in drop_in
     assert f"BindPaths={places.DUMPS}:/tmp" in drop_in
     assert "RuntimeDirectoryMode=0700" in drop_in
@@ -260,7 +265,7 @@ def test_the_guard_refuses_what_it_does_not_know(tmp_path):
 
 
 def test_a_hand_over_without_a_running_keepalived_is_over_at_once(tmp_path):
-    ran = _run(_guard(tmp_path), "hand-over")
+    ran = _run(_guard(tmp_path), "stop")
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert not (tmp_path / "lib").exists()

@@ -460,6 +460,10 @@ FAULTS = {
         lambda look: look.change("web1", drop_in_read=False),
         (("nodes", "web1", "web1: keepalived runs since before its drop-in was written"),),
     ),
+    "resets are not held back": Fault(
+        lambda look: look.change("web1", held_resets=frozenset()),
+        (("kernel", "web1", "web1: resets from 192.0.2.10 are not held back"),),
+    ),
     "the VIP's unit failed": Fault(
         _unit("web1", "selfbalance-vip.service", active="failed", sub="failed"),
         (("nodes", "web1", "web1: selfbalance-vip.service is failed (failed)"),),

@@ -98,6 +98,7 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
             "lo": frozenset((*_LOOPBACK, *want.vips)),
             want.interface: _own(cluster, want.name) | frozenset(want.vips if is_master else ()),
         },
+        held_resets=frozenset(want.vips),
         units={name: _unit(name) for name in want.units},
         table=tuple(_seen(service) for service in want.services),
         sync=frozenset({"master" if is_master else "backup"}),

@@ -54,6 +54,7 @@ SECTIONS = [
     "modules",
     "addresses",
     "links",
+    "resets",
     "units",
     "table",
     "sync",
@@ -199,6 +200,7 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
         f"2: {want.interface}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP "
         f"mode DEFAULT group default qlen 1000\\    link/ether {state.mac} brd ff:ff:ff:ff:ff:ff"
     ],
+    "resets": lambda state, _: sorted(map(str, state.held_resets)),
     "units": _units,
     "table": _table,
     "sync": _sync,

@@ -308,6 +308,7 @@ GARBAGE = {
     "sysctls": ["net.ipv4.ip_forward = 1", "grep"],
     "addresses": ["Cannot find device", "1: lo    inet here/8", "2: eth0"],
     "links": ["", "2: eth0: <UP> mtu 1500", "2: eth0\\ link/infiniband 00", "x link/ether"],
+    "resets": ["192.0.2", "src_ip 192.0.2.10"],
     "units": ["LoadState=loaded", "Failed to connect to bus", "Id=a\nLoadState=loaded"],
     "table": [
         "Can't initialize ipvs: Permission denied\na\nb\nc",

@@ -94,6 +94,11 @@ HARMLESS = {
         ("put the VIPs on their interface",),
         Act.NONE,
     ),
+    "resets that are not held back": (
+        {"held_resets": frozenset()},
+        ("put the VIPs on their interface",),
+        Act.NONE,
+    ),
     "the VIP's unit inactive": (
         {"units": units("selfbalance-vip.service", active="failed")},
         ("enable selfbalance-vip.service", "put the VIPs on their interface"),
@@ -215,6 +220,7 @@ def applied(want: DesiredNode, seen: NodeState) -> NodeState:
         units={**seen.units, **{u: done.units[u] for u in made.units}}
         | ({"keepalived.service": done.units["keepalived.service"]} if _acts(made) else {}),
         addresses=done.addresses if made.vips else seen.addresses,
+        held_resets=done.held_resets if made.vips else seen.held_resets,
         table=done.table if _acts(made) else seen.table,
         sync=done.sync if _acts(made) else seen.sync,
         drop_in_read=made.act in (Act.START, Act.RESTART) or seen.drop_in_read,
