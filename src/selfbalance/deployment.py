@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 from selfbalance.desired import DesiredNode, desire
 from selfbalance.errors import DescriptionError
 from selfbalance.gates import builtin as built_in_gates
+from selfbalance.loading import plugins_from_outside
 from selfbalance.model import Cluster, from_toml
 from selfbalance.plugins import Plugins
 from selfbalance.secrets import resolve
@@ -27,18 +29,21 @@ class Deployment:
         return self.cluster.to_json()
 
 
-def deployment(description: Cluster | Path, place: str, base: Path) -> Deployment:
+def deployment(
+    description: Cluster | Path, place: str, base: Path, plugins: Iterable[ModuleType] = ()
+) -> Deployment:
     """Validate a description and work out what each node must have.
 
     Nothing is contacted. Raises `DescriptionError` or `PluginError`, one line each; `place` names
-    the description in it, `base` is the folder that relative paths start from.
+    the description in it, `base` is the folder that relative paths start from, and the inventory's;
+    `plugins` come before those of the drop-in folder and of packages.
     """
     cluster = description if isinstance(description, Cluster) else _read(base / description)
     if isinstance(description, Path):
         place = str(description)
-    plugins = Plugins((built_in_gates,))
-    plugins.check(cluster, place)
-    return Deployment(cluster, plugins, desire(cluster, plugins, resolve(cluster, place, base)))
+    loaded = Plugins((*plugins, *plugins_from_outside(base), built_in_gates))
+    loaded.check(cluster, place)
+    return Deployment(cluster, loaded, desire(cluster, loaded, resolve(cluster, place, base)))
 
 
 def _read(path: Path) -> Cluster:

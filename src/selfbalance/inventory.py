@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from selfbalance.deployment import Deployment, deployment
 from selfbalance.model import Cluster, Node
@@ -11,12 +13,15 @@ from selfbalance.model import Cluster, Node
 DATA_KEY = "selfbalance"
 
 
-def hosts(description: Cluster | str | Path, **data: object) -> list[tuple[str, dict[str, object]]]:
+def hosts(
+    description: Cluster | str | Path, plugins: Iterable[ModuleType] = (), **data: object
+) -> list[tuple[str, dict[str, object]]]:
     """Return the pyinfra group of a cluster, given in code or as the path of a TOML file.
 
-    A relative path starts from the folder of the calling file. `data` is pyinfra's, for every host:
-    `ssh_user="root"`, `_sudo=True`. Raises `DescriptionError` or `PluginError` in one line, before
-    anything is contacted.
+    A relative path starts from the folder of the calling file. `plugins` are modules that have
+    hooks, beside those of the drop-in folder and of packages (loading.py). `data` is pyinfra's, for
+    every host: `ssh_user="root"`, `_sudo=True`. Raises `DescriptionError` or `PluginError` in one
+    line, before anything is contacted.
 
     **Example:**
 
@@ -24,7 +29,7 @@ def hosts(description: Cluster | str | Path, **data: object) -> list[tuple[str, 
     """
     caller = Path(sys._getframe(1).f_code.co_filename)
     source = description if isinstance(description, Cluster) else Path(description)
-    ready: Deployment = deployment(source, str(caller), caller.parent)
+    ready: Deployment = deployment(source, str(caller), caller.parent, plugins)
     return [
         (node.name, {DATA_KEY: ready, **_where_to_connect(node), **data})
         for node in ready.cluster.nodes

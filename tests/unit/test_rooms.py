@@ -22,7 +22,7 @@ ORDER = [
     {"gates"},
     {"plan"},
     {"status"},
-    {"secrets", "deployment", "journal"},
+    {"secrets", "loading", "deployment", "journal"},
     {"inventory"},
     {"operations"},
     {"deploys"},
@@ -31,7 +31,7 @@ RANK = {room: rank for rank, row in enumerate(ORDER) for room in row}
 PURE = {"errors", "model", "plugins", "desired", "observed", "gates", "plan", "status"}
 # The lab knows nothing of the cluster; config.py's rails and the command line stand at the door.
 APART = {"lab": {"lab", "errors"}, "rails": {"rails", "errors"}}
-AT_THE_DOOR = {"cli", "__main__"}
+AT_THE_DOOR = {"cli", "listing", "__main__"}
 IMPURE = {"pyinfra", "gevent", "subprocess", "socket", "paramiko", "asyncio", "multiprocessing"}
 FRONT = {"", "errors", "model"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ class Plugins:
         except pluggy.PluginValidationError as error:
             raise PluginError(f"plugin {plugin}: {_in_one_line(error)}") from None
         for hook_name, registry in self._doors().items():
-            register = self._callback(registry, plugin)
+            register = self._callback(registry, module)
             for implementation in self._implementations(module, hook_name):
                 # A hook may leave its argument out (pluggy, "Opt-in arguments").
                 implementation.function(*(register for _ in implementation.argnames))
@@ -69,7 +70,10 @@ class Plugins:
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook_name)
         found = [each for each in caller.get_hookimpls() if each.plugin is module]
         if not found and hasattr(module, hook_name):
-            raise PluginError(f"plugin {module.__name__}: {hook_name} is not marked; write @hook")
+            raise PluginError(
+                f"plugin {module.__name__}: {hook_name} is not marked; write @hook"
+                f"{_hook_place(module, hook_name)}"
+            )
         yield from found
 
     def _doors(self) -> dict[str, Registry[Any]]:
@@ -82,17 +86,29 @@ class Plugins:
             "register_gates": self.gates,
         }
 
+    @property
+    def registries(self) -> tuple[Registry[Any], ...]:
+        """Every registry, in the order of the hooks."""
+        return tuple(self._doors().values())
+
     @staticmethod
-    def _callback(registry: Registry[Any], plugin: str) -> Callable[[str, object], None]:
-        return lambda name, thing: registry.enter(plugin, name, thing)
+    def _callback(registry: Registry[Any], module: ModuleType) -> Callable[[str, object], None]:
+        def register(name: str, thing: object) -> None:
+            caller = sys._getframe(1)
+            registry.enter(module.__name__, name, thing, _place(module, caller.f_lineno))
+
+        return register
 
     def _refuse_unknown_hooks(self) -> None:
         try:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
-            known = ", ".join(self._doors())
+            known, module = ", ".join(self._doors()), error.plugin
+            assert isinstance(module, ModuleType)  # noqa: S101 - only modules are registered
+            unknown = next(name for name in _marked(module) if name not in self._doors())
             raise PluginError(
-                f"plugin {error.plugin.__name__}: {_in_one_line(error)}; known are: {known}"  # type: ignore[attr-defined]
+                f"plugin {module.__name__}: unknown hook '{unknown}'; known are: {known}"
+                f"{_hook_place(module, unknown)}"
             ) from None
 
     def check(self, cluster: Cluster, place: str) -> None:
@@ -118,6 +134,25 @@ class Plugins:
                     f"{place}_flags: '{flag}' is no flag of scheduler '{service.scheduler}'; "
                     f"it has: {known}"
                 )
+
+
+def _marked(module: ModuleType) -> Iterator[str]:
+    """Yield the names of all that is marked as a hook."""
+    for name, thing in vars(module).items():
+        marks = getattr(thing, f"{spec.hook.project_name}_impl", None)
+        if marks:
+            yield marks.get("specname") or name
+
+
+def _hook_place(module: ModuleType, hook_name: str) -> str:
+    code = getattr(getattr(module, hook_name, None), "__code__", None)
+    return _place(module, code.co_firstlineno) if code else ""
+
+
+def _place(module: ModuleType, line: int) -> str:
+    """Return " (FILE:LINE)" of a plugin that a person has written; the built-ins are ours."""
+    file = getattr(module, "__file__", None)
+    return f" ({file}:{line})" if file and module not in BUILT_IN else ""
 
 
 def _in_one_line(error: Exception) -> str:

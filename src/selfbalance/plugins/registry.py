@@ -19,23 +19,28 @@ class Registry(Generic[T]):
         self._check = check
         self._things: dict[str, T] = {}
         self._plugins: dict[str, str] = {}
+        self._places: dict[str, str] = {}
 
-    def enter(self, plugin: str, name: str, thing: T) -> None:
-        """Enter a thing. Raises `PluginError` if it is none of the kind, or the name is taken."""
+    def enter(self, plugin: str, name: str, thing: T, place: str = "") -> None:
+        """Enter a thing. Raises `PluginError` if it is none of the kind, or the name is taken.
+
+        `place` is where the plugin's file enters it, " (FILE:LINE)", for such an error.
+        """
         fits = callable(thing) if self._check is None else isinstance(thing, self._check)
         if not fits:
             wanted = "a function" if self._check is None else f"a {self._check.__name__}"
             raise PluginError(
                 f"plugin {plugin}: {self.kind} '{name}' is a {type(thing).__name__}; "
-                f"it should be {wanted}"
+                f"it should be {wanted}{place}"
             )
         if name in self._things:
             raise PluginError(
                 f"plugin {plugin}: {self.kind} '{name}' is already registered by plugin "
-                f"{self._plugins[name]}; choose another name"
+                f"{self._plugins[name]}{self._places[name]}; choose another name{place}"
             )
         self._things[name] = thing
         self._plugins[name] = plugin
+        self._places[name] = place
 
     def named(self, name: str, place: str) -> T:
         """Return the thing of that name. Raises `DescriptionError` that lists the known ones."""

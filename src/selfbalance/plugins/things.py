@@ -9,6 +9,7 @@ from selfbalance.model import Cluster, Node
 
 
 def _equal_weight(_node: Node) -> int:
+    """1 for every node."""
     return 1
 
 
@@ -49,6 +50,7 @@ class ForwardingMethod:
 
 
 def _no_objection(_cluster: Cluster) -> str | None:
+    """None: it can serve every description."""
     return None
 
 

@@ -126,7 +126,7 @@ REFUSED = [
     ("virtual_router_id 51", "virtual_router_id 256", "VRID"),
     ("lvs_sched mh", "lvs_sched mhh", "mhh"),
     ("name web2", "name web9", "web9"),
-    ("notify_master", "notify_mastre", "Unknown keyword 'notify_mastre'"),
+    ("vrrp_notify_fifo", "vrrp_notify_fifu", "Unknown keyword 'vrrp_notify_fifu'"),
     ("weight 1\n", "weight 0\n", "exceeds total weight of real servers 0"),
     ("weight 1\n", "weight 2147483648\n", "outside range"),
 ]
