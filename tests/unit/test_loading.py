@@ -164,7 +164,7 @@ WRONG = {
         "@hook\ndef register_snapshot_stores(register):\n"
         "    register('local', SnapshotStore('', '', ''))\n",
         4,
-        "plugin selfbalance.plugins.builtin.local: snapshot store 'local' is already registered by "
+        "plugin selfbalance.plugins.builtin.folders: snapshot store 'local' is already registered by "
         "plugin mine (",
     ),
     "a hook that does not exist": (

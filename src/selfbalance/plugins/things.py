@@ -72,8 +72,10 @@ class StandbyMode:
 class SnapshotStore:
     """Where a node's snapshots live: what was there before the node was touched.
 
-    `save` is a POSIX shell function body that keeps its standard input under the name `$1`
-    atomically, and `load` one that prints it again; both fail with a word on standard error.
+    `save` is the body of a POSIX shell function that keeps its standard input under the name `$1`
+    atomically, beside some older ones. `load` is one that prints it again, or with `$2` the one
+    that many before it; what is torn or another node's it refuses. Both fail with a word on
+    standard error.
     """
 
     description: str

@@ -248,7 +248,9 @@ def test_a_snapshot_keeps_the_table_and_the_configuration(node):
         node.path(f"{folder}/before-activation.conf"),
         node.path(f"{folder}/before-activation.ipvs"),
     )
-    assert [path.read_text() for path in kept] == ["running", "-A -t 192.0.2.10:80 -s mh\n"]
+    texts = [path.read_text().partition("\n") for path in kept]
+    assert [text for _, _, text in texts] == ["running", "-A -t 192.0.2.10:80 -s mh\n"]
+    assert all(first.startswith("selfbalance-snapshot 1 ") for first, _, _ in texts)
 
 
 def test_a_node_without_a_configuration_can_be_snapshot_too(node):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -65,34 +66,84 @@ def test_direct_routing_keeps_every_node_but_the_master_silent():
     }
 
 
-def test_a_snapshot_is_kept_whole_and_read_back(tmp_path):
-    store = Plugins().snapshot_stores["local"]
-    save, load = (
-        text.replace("/var/lib/selfbalance", str(tmp_path / "kept"))
-        for text in (store.save, store.load)
-    )
-    script = (
-        f"save() {{ {save}; }}; load() {{ {load}; }}; printf 'a\\nb' | save x.ipvs; load x.ipvs"
-    )
-
-    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-
-    (kept,) = (tmp_path / "kept" / "snapshots").iterdir()
-    assert ran.stdout == "a\nb"
-    assert kept.name == "x.ipvs"
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert kept.parent.stat().st_mode & 0o777 == 0o700
+STORES = pytest.mark.parametrize("name", ["local", "run"])
 
 
-def test_a_snapshot_that_is_not_there_is_a_failure_with_a_word(tmp_path):
-    load = Plugins().snapshot_stores["local"].load.replace("/var/lib", str(tmp_path))
+class Kept:
+    """A store whose folder is one of the test's; `run` runs shell lines that save and load."""
 
-    ran = subprocess.run(
-        ["sh", "-c", f"load() {{ {load}; }}; load x"], capture_output=True, text=True, check=False
-    )
+    def __init__(self, name: str, folder: Path) -> None:
+        self.folder = folder / "snapshots"
+        store = Plugins().snapshot_stores[name]
+        real = store.description.split(", ")[-1]
+        self._functions = "".join(
+            f"{act}() {{ {text.replace(real, str(self.folder))}; }}\n"
+            for act, text in (("save", store.save), ("load", store.load))
+        )
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of shell."""
+        return subprocess.run(
+            ["sh", "-c", self._functions + line], capture_output=True, text=True, check=False
+        )
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Change a kept file behind the store's back."""
+        file = self.folder / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+
+@STORES
+def test_a_snapshot_is_kept_whole_and_read_back(name, tmp_path):
+    kept = Kept(name, tmp_path)
+
+    ran = kept.run("printf 'a\\nb' | save x.ipvs; load x.ipvs")
+
+    (file,) = kept.folder.iterdir()
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "a\nb", "")
+    assert file.name == "x.ipvs"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert kept.folder.stat().st_mode & 0o777 == 0o700
+
+
+@STORES
+def test_the_last_five_are_kept_and_each_is_read_back(name, tmp_path):
+    kept = Kept(name, tmp_path)
+
+    kept.run("for n in 1 2 3 4 5 6 7; do echo $n | save x; done")
+
+    assert {file.name for file in kept.folder.iterdir()} == {"x", "x.1", "x.2", "x.3", "x.4"}
+    assert kept.run("load x; load x 1; load x 4").stdout.split() == ["7", "6", "3"]
+
+
+@STORES
+def test_a_snapshot_that_is_not_there_is_a_failure_with_a_word(name, tmp_path):
+    ran = Kept(name, tmp_path).run("load x")
 
     assert ran.returncode != 0
-    assert "No such file" in ran.stderr
+    assert "No such file" in ran.stderr or "cannot open" in ran.stderr
+
+
+REFUSED = {
+    "torn": ("two", "tw", "is torn: its checksum is another"),
+    "of another node": (f" {os.uname().nodename} ", " web9 ", "is a snapshot of web9, not of this"),
+    "no snapshot": ("selfbalance-snapshot 1", "-A -t 192.0.2.10:80", "is no snapshot"),
+    "of a later form": ("selfbalance-snapshot 1", "selfbalance-snapshot 2", "is no snapshot"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_is_torn_or_foreign_is_refused_with_a_word(old, new, words, tmp_path):
+    kept = Kept("local", tmp_path)
+    kept.run("printf 'one\\ntwo\\n' | save x")
+    kept.edit("x", old, new)
+
+    ran = kept.run("load x")
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert words in ran.stderr
 
 
 def test_a_verdict_is_good_only_without_problems():

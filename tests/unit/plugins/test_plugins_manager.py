@@ -59,7 +59,7 @@ TWINS = [
         "StandbyMode('', True)",
         "backup_only",
     ),
-    ("register_snapshot_stores", "snapshot store", "local", "SnapshotStore('', '', '')", "local"),
+    ("register_snapshot_stores", "snapshot store", "local", "SnapshotStore('', '', '')", "folders"),
     ("register_components", "component", "keepalived", "Component('', (), ())", "keepalived"),
 ]
 
