@@ -164,8 +164,8 @@ WRONG = {
         "@hook\ndef register_snapshot_stores(register):\n"
         "    register('local', SnapshotStore('', '', ''))\n",
         4,
-        "plugin selfbalance.plugins.builtin.folders: snapshot store 'local' is already registered by "
-        "plugin mine (",
+        "plugin selfbalance.plugins.builtin.folders: snapshot store 'local' is already registered "
+        "by plugin mine (",
     ),
     "a hook that does not exist": (
         "from selfbalance.plugins import hook\n\n@hook\ndef register_schedlers(register): ...\n",

@@ -128,7 +128,7 @@ def test_a_snapshot_that_is_not_there_is_a_failure_with_a_word(name, tmp_path):
 
 REFUSED = {
     "torn": ("two", "tw", "is torn: its checksum is another"),
-    "of another node": (f" {os.uname().nodename} ", " web9 ", "is a snapshot of web9, not of this"),
+    "of another node": (f" {os.uname().nodename} ", " web9 ", "is a snapshot of web9, not ours"),
     "no snapshot": ("selfbalance-snapshot 1", "-A -t 192.0.2.10:80", "is no snapshot"),
     "of a later form": ("selfbalance-snapshot 1", "selfbalance-snapshot 2", "is no snapshot"),
 }

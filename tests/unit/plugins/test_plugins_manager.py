@@ -226,7 +226,7 @@ UNKNOWN = [
     ),
     (
         [("snapshots", "s3")],
-        "snapshots: snapshot store 's3' is not known; known are: local",
+        "snapshots: snapshot store 's3' is not known; known are: local, run",
     ),
     (
         [("vips.0.vrid", 7)],
