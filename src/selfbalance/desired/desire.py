@@ -101,7 +101,14 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
 
 def _weight(plugins: Plugins, scheduler: str, node: Node) -> int:
     """Ask the scheduler for a node's weight. What it says stands in keepalived.conf."""
-    weight: object = plugins.schedulers[scheduler].weigh(node)
+    try:
+        weight: object = plugins.schedulers[scheduler].weigh(node)
+    except Exception as error:  # a site's own scheduler may do anything
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginError(
+            f"plugin {plugins.schedulers.plugin_of(scheduler)}: scheduler '{scheduler}' cannot "
+            f"weigh {node.name}: {said}"
+        ) from None
     if type(weight) is int and 1 <= weight <= HEAVIEST:
         return weight
     raise PluginError(

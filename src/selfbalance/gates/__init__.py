@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from selfbalance.gates.view import Gate, View
-from selfbalance.plugins import Plugins, Verdict
+from selfbalance.plugins import Plugins, Problem, Verdict
 
 __all__ = ["Gate", "View", "judge"]
 
 
 def judge(view: View, plugins: Plugins) -> dict[str, Verdict]:
-    """Ask every gate. All are asked, and each answers for itself."""
-    return {name: gate(view) for name, gate in plugins.gates.items()}
+    """Ask every gate. All are asked, and each answers for itself.
+
+    One that raises, or answers anything but a verdict, is shut: what was not seen is bad.
+    """
+    return {name: _ask(name, gate, view, plugins) for name, gate in plugins.gates.items()}
+
+
+def _ask(name: str, gate: Gate, view: View, plugins: Plugins) -> Verdict:
+    try:
+        answer: object = gate(view)
+    except Exception as error:  # a site's own gate may do anything
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+    else:
+        if isinstance(answer, Verdict):
+            return answer
+        said = f"it answered a {type(answer).__name__}, no Verdict"
+    plugin = plugins.gates.plugin_of(name)
+    problem = Problem(f"gate '{name}' could not be asked: {said}", None, f"mend plugin {plugin}")
+    return Verdict("could not be asked", (problem,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from types import ModuleType
 
 import pytest
 from clusters import clusters, steady
@@ -17,7 +18,7 @@ from printed import SECTIONS
 from selfbalance import Node
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState, NodeState, Unobserved
-from selfbalance.plugins import Plugins
+from selfbalance.plugins import Plugins, hook
 
 EVERY_FAULT = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 
@@ -193,6 +194,27 @@ def test_a_gate_of_a_plugin_is_asked_beside_the_others():
 
     assert list(verdicts) == ["never"]
     assert not verdicts["never"].good
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (lambda view: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda view: view.nothing, "AttributeError: 'View' object has no attribute 'nothing'"),
+        (lambda view: True, "it answered a bool, no Verdict"),
+        (lambda view: None, "it answered a NoneType, no Verdict"),
+    ],
+)
+def test_a_gate_of_a_plugin_that_fails_is_shut_and_the_others_are_asked(gate, said):
+    site = ModuleType("site_a")
+    site.register_gates = hook(lambda register: register("smoke", gate))
+
+    verdicts = judge(Look().view, Plugins((site, never)))
+
+    assert list(verdicts) == ["smoke", "never"]
+    (problem,) = verdicts["smoke"].problems
+    assert problem.what == f"gate 'smoke' could not be asked: {said}"
+    assert problem.remedy == "mend plugin site_a"
 
 
 def test_a_view_gives_only_observed_nodes_with_what_they_should_have():

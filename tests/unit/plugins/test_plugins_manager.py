@@ -201,6 +201,21 @@ def test_a_plugin_that_weighs_wrongly_is_told_what_a_weight_is(weight):
     )
 
 
+def test_a_plugin_that_fails_to_weigh_is_named_with_the_node():
+    site = from_source(
+        "site_a",
+        "@hook\ndef register_schedulers(register):\n"
+        "    register('odd', Scheduler('wrr', 'odd', weigh=lambda node: node.cores))",
+    )
+
+    with pytest.raises(PluginError) as caught:
+        desire(cluster(("services.0.scheduler", "odd")), Plugins((site,)), {})
+
+    said = str(caught.value)
+    assert said.startswith("plugin site_a: scheduler 'odd' cannot weigh web1: AttributeError: ")
+    assert len(said.splitlines()) == 1
+
+
 KERNEL = "rr, wrr, lc, wlc, lblc, lblcr, dh, sh, mh, sed, nq, fo, ovf"
 UNKNOWN = [
     (

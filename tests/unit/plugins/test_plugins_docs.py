@@ -1,0 +1,42 @@
+"""docs/plugins.md and the hooks are one: each with its arguments, and an example that works."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from selfbalance.plugins import Plugins, spec
+
+PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
+HOOKS = {name: thing for name, thing in vars(spec).items() if hasattr(thing, "selfbalance_spec")}
+_PARTS = re.split(r"^## `(register_\w+\([^)]*\))`$", PAGE, flags=re.MULTILINE)
+EXAMPLES = dict(zip(_PARTS[1::2], _PARTS[2::2], strict=True))
+
+
+def test_the_page_has_every_hook_with_its_exact_arguments_in_the_same_order():
+    assert HOOKS
+    assert list(EXAMPLES) == [
+        f"{name}({', '.join(inspect.signature(hook).parameters)})" for name, hook in HOOKS.items()
+    ]
+
+
+@pytest.mark.parametrize("heading", EXAMPLES)
+def test_each_example_registers_one_thing_by_its_hook(heading):
+    (source,) = re.findall(r"^```python\n(.*?)^```$", EXAMPLES[heading], re.MULTILINE | re.DOTALL)
+    example = ModuleType("example")
+    exec(compile(source, "docs/plugins.md", "exec"), vars(example))
+
+    plugins = Plugins((example,))
+
+    mine = [
+        registry.kind
+        for registry in plugins.registries
+        for name in registry
+        if registry.plugin_of(name) == "example"
+    ]
+    (kind,) = mine
+    assert heading == f"register_{kind.replace(' ', '_')}s(register)"
