@@ -110,11 +110,11 @@ def test_both_families_move_onto_a_live_cluster_and_answer(cluster: Site) -> Non
     assert status["vips"] == [VIP, VIP6]
 
 
-def test_status_as_json_says_what_is(site: Site) -> None:
-    status = site.wait_until_healthy()
+def test_status_as_json_says_what_is(cluster: Site) -> None:
+    status = cluster.wait_until_healthy()
     rows = {row["node"]: row for row in status["nodes"]}
     assert [row["role"] for row in rows.values()].count("MASTER") == 1
-    assert rows[site.master()]["vips"] == [VIP]
+    assert rows[cluster.master()]["vips"] == [VIP]
     assert all(row["weight"] == 1 for row in rows.values())
 
 
