@@ -44,7 +44,7 @@ PLANTED = {
     ),
     "keepalived.conf edited": (
         "master",
-        "sed -i 's/delay_loop 1/delay_loop 9/' /etc/keepalived/keepalived.conf",
+        "sed -i 's/delay_loop .*/delay_loop 9/' /etc/keepalived/keepalived.conf",
         ["{node}: /etc/keepalived/keepalived.conf was changed by hand"],
     ),
     "watch stopped": (
