@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from deployed import VIP, Site
-from stalls import Stalls
+from stalls import Stalls, noted_stalls
 
 from selfbalance.lab.load import Report
 
@@ -50,7 +50,7 @@ class Measured:
 def measure(site: Site, act, what: str, seconds: float = 22.0) -> Measured:
     """Hold 60 long downloads, probe every 20 ms, do `act` after 2 s; return what was met."""
     with (
-        Stalls() as stalls,
+        noted_stalls() as stalls,
         site.lab.load(
             f"http://{VIP}", sessions=SESSIONS, probe_interval=0.02, duration=seconds
         ) as load,

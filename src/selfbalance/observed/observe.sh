@@ -53,9 +53,15 @@ look() {
     section links
     ip -o link show dev {{ interface }} || echo '!no interface {{ interface }}'
 
+    # Only a whole filter counts: from a VIP, a reset without ACK (tcp_flags 0x4/0x14), dropped.
     section resets
-    tc filter show dev {{ interface }} egress 2>/dev/null | while read -r key value _; do
-        if [ "$key" = src_ip ]; then echo "$value"; fi
+    tc filter show dev {{ interface }} egress 2>/dev/null | while read -r key value rest; do
+        case "$key $value $rest" in
+        filter*) vip='' flags='' ;;
+        src_ip*) vip=$value ;;
+        tcp_flags*4/*14*) flags=$value ;;
+        action*drop) [ -z "$vip" ] || [ -z "$flags" ] || echo "$vip" ;;
+        esac
     done
 
     section units

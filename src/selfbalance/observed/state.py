@@ -79,9 +79,9 @@ class NodeState:
 
     `unknown` names what could not be seen, with the reason; the field of that name then holds
     nothing, and gates call it a problem. `held_resets` are the VIPs for which resets of unknown
-    sessions are held back. `drop_in_read` says that keepalived started since its
-    drop-in was written. `claims` holds the MACs that answered for each VIP, `answers` the MAC that
-    answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
+    sessions are held back. `drop_in_read` says that keepalived started since its drop-in was
+    written. `claims` holds the MACs that answered for each VIP, `answers` the MAC that answered a
+    TCP connection sent to a peer's MAC, by (VIP, port, peer).
     """
 
     name: str

@@ -27,7 +27,10 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     want = deployment_of(host).desired[host.name]
     seen = SIGHTS.of(host)
     if isinstance(seen, Unobserved):
-        yield refusal(f"{host.name} could not be observed: {seen.reason}; nothing was done to it")
+        yield refusal(
+            f"{host.name} could not be observed: {seen.reason}; nothing was done to it; "
+            f"try: ssh {host.name}; then run this again"
+        )
         return
     if seen.distribution not in ("debian", "ubuntu"):
         yield refusal(

@@ -55,6 +55,48 @@ def test_of_any_cluster_a_shell_accepts_it_and_everything_is_asked(cluster):
         assert want.interface in asked
 
 
+FILTER = """\
+filter protocol ip pref 53 flower chain 0
+filter protocol ip pref 53 flower chain 0 handle 0x1
+  eth_type ipv4
+  ip_proto tcp
+  src_ip 192.0.2.10
+  tcp_flags 0x4/14
+  not_in_hw
+\taction order 1: gact action drop
+\t random type none pass val 0
+\t index 1 ref 1 bind 1
+
+"""
+"""What tc of iproute2 6.1 prints of the filter that the VIP's unit makes."""
+SIX = FILTER.replace("ipv4", "ipv6").replace("192.0.2.10", "2001:db8:5b::10")
+WHOLE = {
+    "none": ("", []),
+    "one": (FILTER, ["192.0.2.10"]),
+    "both families": (FILTER + SIX, ["192.0.2.10", "2001:db8:5b::10"]),
+    "another action": (FILTER.replace("action drop", "action pass"), []),
+    "other flags": (FILTER.replace("0x4/14", "0x2/2"), []),
+    "no flags": (FILTER.replace("  tcp_flags 0x4/14\n", ""), []),
+    "a filter for all": (FILTER.replace("  src_ip 192.0.2.10\n", ""), []),
+    "halves of two": (FILTER.replace("drop", "pass") + FILTER.replace("  src_ip 192", "x"), []),
+}
+
+
+@pytest.mark.parametrize(("said", "held"), WHOLE.values(), ids=WHOLE)
+def test_only_a_whole_filter_holds_resets_back(said, held):
+    look = script().partition("section resets\n")[2].partition("section units")[0]
+
+    ran = subprocess.run(
+        ["sh", "-u", "-c", f'tc() {{ printf %s "$SAID"; }}\n{look}'],
+        env={"SAID": said, "PATH": "/usr/bin:/bin"},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+
+    assert (ran.stdout.split(), ran.stderr) == (held, "")
+
+
 def test_each_thing_is_asked_in_its_place():
     text = script(DUAL, "web2")
     want = desired(DUAL)["web2"]
