@@ -52,7 +52,7 @@ def _desire_node(
             File(places.WATCH, rendering.watch(standby), 0o700),
             File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
             File(places.DROP_IN, rendering.drop_in(), 0o644),
-            File(places.GUARD, rendering.guard(cluster, node, standby), 0o700),
+            File(places.GUARD, rendering.guard(cluster, node, standby, services), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
@@ -92,6 +92,7 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
                 for address in [node.address_of(vip.address.version)]
                 if address is not None
             },
+            consistent=scheduler.consistent,
         )
         for vip in cluster.vips
         for service in cluster.services

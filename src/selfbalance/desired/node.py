@@ -38,6 +38,7 @@ class DesiredService:
     scheduler: str
     flags: tuple[str, ...]
     weights: Mapping[IPAddress, int]
+    consistent: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -107,7 +108,9 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
     }
 
 
-def guard(cluster: Cluster, node: Node, standby: StandbyMode) -> str:
+def guard(
+    cluster: Cluster, node: Node, standby: StandbyMode, services: tuple[DesiredService, ...]
+) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     due_s = 4 * _advert_interval_s(cluster)
     return render(
@@ -119,8 +122,19 @@ def guard(cluster: Cluster, node: Node, standby: StandbyMode) -> str:
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
+        others=list(_realservers_elsewhere(node, services)),
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
+
+
+def _realservers_elsewhere(
+    node: Node, services: tuple[DesiredService, ...]
+) -> Iterator[dict[str, object]]:
+    """Yield where two directors at once would send one packet to and fro."""
+    for service in services:
+        for address in service.weights:
+            if not service.consistent and address not in (node.address, node.address6):
+                yield {"vip": service.vip, "port": service.port, "address": address}
 
 
 def drop_in() -> str:

@@ -19,7 +19,9 @@ class Scheduler:
 
     `kernel` is the IPVS scheduler's name (ipvsadm(8), -s) and names the module `ip_vs_KERNEL`;
     `flags` are keepalived's keywords for its flags, `default_flags` the ones that are set unless
-    the description says otherwise; `weigh` gives a realserver's weight, 1 or more.
+    the description says otherwise; `weigh` gives a realserver's weight, 1 or more. `consistent`
+    says that every director chooses the same realserver for a packet, so that two directors at
+    once, which a change of MASTER may have for a moment, do no harm.
     """
 
     kernel: str
@@ -28,6 +30,7 @@ class Scheduler:
     default_flags: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     weigh: Callable[[Node], int] = _equal_weight
+    consistent: bool = False
 
     @property
     def module(self) -> str:

@@ -25,6 +25,7 @@ SCHEDULERS = {
         # Without the fallback a drained realserver's clients are turned away.
         default_flags=("sh-port", "sh-fallback"),
         sysctls=_CONSISTENT,
+        consistent=True,
     ),
     "mh": Scheduler(
         "mh",
@@ -32,6 +33,7 @@ SCHEDULERS = {
         flags=("mh-port", "mh-fallback"),
         default_flags=("mh-port", "mh-fallback"),
         sysctls=_CONSISTENT,
+        consistent=True,
     ),
     "sed": Scheduler("sed", "shortest expected delay"),
     "nq": Scheduler("nq", "never queue"),
