@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from selfbalance.desired import DesiredNode, desire
-from selfbalance.errors import DescriptionError
+from selfbalance.desired import DesiredNode, depends_on_facts, desire
+from selfbalance.errors import DescriptionError, ObservationError
 from selfbalance.gates import builtin as built_in_gates
 from selfbalance.loading import plugins_from_outside
-from selfbalance.model import Cluster, from_toml
+from selfbalance.model import Cluster, Secret, from_toml
+from selfbalance.observed import ClusterState, facts_of
 from selfbalance.plugins import Plugins
 from selfbalance.secrets import resolve
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Everything about one cluster that a run needs. Holds secrets: never print it."""
+    """Everything about one cluster that a run needs. Holds secrets: never print it.
+
+    `desired` follows from the description; what follows from facts too is there once `informed`.
+    """
 
     cluster: Cluster
     plugins: Plugins = field(repr=False)
+    secrets: Mapping[Secret, str] = field(repr=False)
     desired: Mapping[str, DesiredNode] = field(repr=False)
+
+    def informed(self, state: ClusterState) -> Deployment:
+        """Return the deployment that takes into account what was observed.
+
+        Raises `ObservationError` for a node of which nothing is known, neither from a look at it
+        nor from the others' records.
+        """
+        if not depends_on_facts(self.cluster, self.plugins):
+            return self
+        facts = facts_of(state)
+        unknown = [node.name for node in self.cluster.nodes if node.name not in facts]
+        if unknown:
+            raise ObservationError(
+                f"what every node should have follows from facts of {' and '.join(unknown)}, which "
+                "could not be seen and are on record on no other node"
+            )
+        ordered = {node.name: facts[node.name] for node in self.cluster.nodes}
+        return replace(self, desired=desire(self.cluster, self.plugins, self.secrets, ordered))
 
     def to_json(self) -> object:
         """Serialise for pyinfra's `debug-inventory`: the description, no secret."""
@@ -43,7 +66,8 @@ def deployment(
         place = str(description)
     loaded = Plugins((*plugins, *plugins_from_outside(base), built_in_gates))
     loaded.check(cluster, place)
-    return Deployment(cluster, loaded, desire(cluster, loaded, resolve(cluster, place, base)))
+    secrets = resolve(cluster, place, base)
+    return Deployment(cluster, loaded, secrets, desire(cluster, loaded, secrets))
 
 
 def _read(path: Path) -> Cluster:

@@ -11,9 +11,11 @@ import pytest
 from deployed import VIP, Site
 from stalls import Stalls, noted_stalls
 
-from selfbalance.lab.load import Report
+from selfbalance.lab.load import Probe, Report
 
 SESSIONS = 60
+STALL_S = 0.2
+"""Of the second that a probe waits, TCP's first repetition takes so much."""
 WRR = ", services=[Service(name='http', port=80, scheduler='wrr')]"
 
 
@@ -33,6 +35,20 @@ class Measured:
         """
         last = self.report.last_failure_after(self.began) or 0.0
         return last - self.stalls.within(self.began, self.began + last)
+
+    @property
+    def failed_probes(self) -> list[Probe]:
+        """Probes that failed, but for those that waited while this machine itself stood still."""
+        return [
+            probe
+            for probe in self.report.failed_probes
+            if probe.error != "timed out" or self.stalls.within(probe.began, probe.ended) < STALL_S
+        ]
+
+    def assert_nothing_lost(self) -> None:
+        """Every download lived, every probe was answered."""
+        assert Counter(s.outcome for s in self.report.sessions) == {"alive": SESSIONS}
+        assert self.failed_probes == []
 
     def tell(self, what: str) -> None:
         """Print the figures that README quotes."""
@@ -98,13 +114,12 @@ def _lose_the_master(cluster: Site, bound_s: float) -> None:
 @pytest.mark.parametrize("verb", ["stop", "restart"])
 def test_systemctl_on_the_master_loses_nothing(calm: Site, verb: str) -> None:
     master = calm.master()
-    report = measure(
+    measured = measure(
         calm,
         lambda: calm.lab.run(master, f"systemctl {verb} keepalived"),
         f"systemctl {verb} keepalived on the MASTER",
-    ).report
-    assert Counter(s.outcome for s in report.sessions) == {"alive": SESSIONS}
-    assert report.failed_probes == []
+    )
+    measured.assert_nothing_lost()
     assert calm.master() != master
 
 
@@ -131,9 +146,16 @@ def test_a_hand_over_tells_of_sessions_that_the_others_missed(forgetful: Site) -
             forgetful.lab.run(node, f"ipvsadm --stop-daemon backup; {start} 51")
         forgetful.lab.run(master, "systemctl stop keepalived")
 
-    report = measure(forgetful, hand_over, "stop of the MASTER, sessions not synchronised").report
-    assert Counter(s.outcome for s in report.sessions) == {"alive": SESSIONS}
-    assert report.failed_probes == []
+    before = _loops(forgetful)
+    measured = measure(forgetful, hand_over, "stop of the MASTER, sessions not synchronised")
+    measured.assert_nothing_lost()
+    assert _loops(forgetful) == before
+
+
+def _loops(site: Site) -> list[str]:
+    """How often each node met a packet at its last hop: two directors that send it to and fro."""
+    look = "nstat --ignore --zeros --noupdate IcmpOutTimeExcds | tail -n 1"
+    return [site.lab.run(node, look).stdout for node in site.powered()]
 
 
 def test_a_suspected_realserver_keeps_its_sessions(calm: Site) -> None:
@@ -154,10 +176,9 @@ def test_a_suspected_realserver_keeps_its_sessions(calm: Site) -> None:
             ).stdout.strip()
         )
 
-    report = measure(calm, suspend, "BFD of a realserver stopped for 2 s").report
+    measured = measure(calm, suspend, "BFD of a realserver stopped for 2 s")
     assert int(weights[0]) >= 1, "nobody suspected it: the test did not test"
-    assert Counter(s.outcome for s in report.sessions) == {"alive": SESSIONS}
-    assert report.failed_probes == []
+    measured.assert_nothing_lost()
 
 
 def test_last_node_standing_does_not_wait_for_a_taker(calm: Site) -> None:

@@ -1,6 +1,6 @@
 """Room: what each node must have. Pure: a description and plugins in, plain data out."""
 
-from selfbalance.desired.desire import desire
+from selfbalance.desired.desire import depends_on_facts, desire
 from selfbalance.desired.node import DesiredNode, DesiredService, File, masked
 
-__all__ = ["DesiredNode", "DesiredService", "File", "desire", "masked"]
+__all__ = ["DesiredNode", "DesiredService", "File", "depends_on_facts", "desire", "masked"]

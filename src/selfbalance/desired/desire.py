@@ -10,25 +10,44 @@ from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
-from selfbalance.plugins import Plugins
+from selfbalance.plugins import Facts, Plugins, Scheduler
 
 HEAVIEST = 65535
 """The highest weight that is certain to work (ipvsadm(8), -w); keepalived itself takes more."""
 
 
 def desire(
-    cluster: Cluster, plugins: Plugins, secrets: Mapping[Secret, str]
+    cluster: Cluster,
+    plugins: Plugins,
+    secrets: Mapping[Secret, str],
+    facts: Mapping[str, Facts] | None = None,
 ) -> dict[str, DesiredNode]:
-    """Return what each node must have, by node name. `secrets` holds every secret's value."""
-    return {node.name: _desire_node(cluster, node, plugins, secrets) for node in cluster.nodes}
+    """Return what each node must have, by node name.
+
+    `secrets` holds every secret's value, `facts` those of every node where `depends_on_facts`; as
+    long as nobody looked, weights that follow from facts are 1.
+    """
+    return {
+        node.name: _desire_node(cluster, node, plugins, secrets, facts) for node in cluster.nodes
+    }
+
+
+def depends_on_facts(cluster: Cluster, plugins: Plugins) -> bool:
+    """Whether what a node must have follows from what is observed of the others too."""
+    schedulers = (plugins.schedulers[service.scheduler] for service in cluster.services)
+    return any(scheduler.weigh_observed is not None for scheduler in schedulers)
 
 
 def _desire_node(
-    cluster: Cluster, node: Node, plugins: Plugins, secrets: Mapping[Secret, str]
+    cluster: Cluster,
+    node: Node,
+    plugins: Plugins,
+    secrets: Mapping[Secret, str],
+    facts: Mapping[str, Facts] | None,
 ) -> DesiredNode:
     forwarding = plugins.forwarding_methods[cluster.forwarding]
     standby = plugins.standby_modes[cluster.standby]
-    services = desired_services(cluster, plugins)
+    services = desired_services(cluster, plugins, facts)
     vips = tuple(vip.address for vip in cluster.vips)
     modules = _modules(cluster, plugins)
     sysctls = _sysctls(cluster, plugins)
@@ -52,7 +71,10 @@ def _desire_node(
             File(places.WATCH, rendering.watch(standby), 0o700),
             File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
             File(places.DROP_IN, rendering.drop_in(), 0o644),
-            File(places.GUARD, rendering.guard(cluster, node, standby, services), 0o700),
+            *_record(cluster, plugins, facts),
+            File(
+                places.GUARD, rendering.guard(cluster, node, forwarding, standby, services), 0o700
+            ),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
@@ -69,11 +91,26 @@ def _desire_node(
     )
 
 
+def _record(
+    cluster: Cluster, plugins: Plugins, facts: Mapping[str, Facts] | None
+) -> tuple[File, ...]:
+    """Return the file that keeps the facts of every node on this one, where they matter."""
+    if not depends_on_facts(cluster, plugins):
+        return ()
+    rows = (
+        f"{name} {each.cores} {each.memory_bytes} {each.mac}"
+        for name, each in (facts or {}).items()
+    )
+    return (File(places.FACTS, _lines(rows), 0o644),)
+
+
 def _peer_address(cluster: Cluster, peer: Node) -> IPAddress:
     return peer.address_of(cluster.instances[0].family) or peer.address
 
 
-def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService, ...]:
+def desired_services(
+    cluster: Cluster, plugins: Plugins, facts: Mapping[str, Facts] | None = None
+) -> tuple[DesiredService, ...]:
     """Return the IPVS table that every node must have, services in the order of the description."""
     return tuple(
         DesiredService(
@@ -87,7 +124,7 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
                 else service.scheduler_flags
             ),
             weights={
-                address: _weight(plugins, service.scheduler, node)
+                address: _weight(plugins, service.scheduler, node, facts)
                 for node in cluster.nodes
                 for address in [node.address_of(vip.address.version)]
                 if address is not None
@@ -100,10 +137,17 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
     )
 
 
-def _weight(plugins: Plugins, scheduler: str, node: Node) -> int:
+def _weight(plugins: Plugins, scheduler: str, node: Node, facts: Mapping[str, Facts] | None) -> int:
     """Ask the scheduler for a node's weight. What it says stands in keepalived.conf."""
+    asked = plugins.schedulers[scheduler]
+    if asked.weigh_observed is not None and facts is None:
+        return 1
     try:
-        weight: object = plugins.schedulers[scheduler].weigh(node)
+        weight: object = (
+            asked.weigh(node)
+            if asked.weigh_observed is None or facts is None
+            else asked.weigh_observed(node, facts[node.name])
+        )
     except Exception as error:  # a site's own scheduler may do anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(
@@ -125,13 +169,24 @@ def _modules(cluster: Cluster, plugins: Plugins) -> tuple[str, ...]:
 
 def _sysctls(cluster: Cluster, plugins: Plugins) -> dict[str, str]:
     """Merge the sysctls of forwarding method, standby mode and schedulers, sorted by name."""
+    schedulers = [plugins.schedulers[service.scheduler] for service in cluster.services]
     sources = (
+        _sloppy_tcp(schedulers),
         plugins.forwarding_methods[cluster.forwarding].sysctls,
         plugins.standby_modes[cluster.standby].sysctls,
-        *(plugins.schedulers[service.scheduler].sysctls for service in cluster.services),
+        *(scheduler.sysctls for scheduler in schedulers),
     )
     merged = {name: value for source in sources for name, value in source.items()}
     return dict(sorted(merged.items()))
+
+
+def _sloppy_tcp(schedulers: Iterable[Scheduler]) -> dict[str, str]:
+    """Say what a director does with a TCP packet of no known session that is no SYN.
+
+    Where all directors choose alike, the session may go on after a change of MASTER; where they do
+    not, the packet is served where it arrived (Documentation/networking/ipvs-sysctl.rst).
+    """
+    return {"net.ipv4.vs.sloppy_tcp": "1" if any(s.consistent for s in schedulers) else "0"}
 
 
 def _lines(lines: Iterable[str]) -> str:

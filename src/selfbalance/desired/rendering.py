@@ -13,7 +13,14 @@ from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
+from selfbalance.model.words import IPAddress
 from selfbalance.plugins import ForwardingMethod, StandbyMode
+
+ASIDE = 53
+"""The firewall mark that a leaving MASTER gives to what its peers send it (`ipvsadm(8)`, -f)."""
+
+IPVSADM_METHOD = {"DR": "-g", "TUN": "-i", "NAT": "-m"}
+"""keepalived's words for a forwarding method in those of ipvsadm(8)."""
 
 HANDOVER_MARGIN_S = 3
 """How much longer than its due time a hand-over is waited for, in seconds."""
@@ -109,7 +116,11 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
 
 
 def guard(
-    cluster: Cluster, node: Node, standby: StandbyMode, services: tuple[DesiredService, ...]
+    cluster: Cluster,
+    node: Node,
+    forwarding: ForwardingMethod,
+    standby: StandbyMode,
+    services: tuple[DesiredService, ...],
 ) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     due_s = 4 * _advert_interval_s(cluster)
@@ -122,19 +133,36 @@ def guard(
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
-        others=list(_realservers_elsewhere(node, services)),
+        steered=list(_steered(cluster, services)),
+        scheduler=next((s.scheduler for s in services if not s.consistent), None),
+        method=IPVSADM_METHOD[forwarding.lvs_method],
+        aside=ASIDE,
+        own_addresses=_addresses(node),
+        peer_addresses=[each for peer in cluster.peers_of(node) for each in _addresses(peer)],
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 
 
-def _realservers_elsewhere(
-    node: Node, services: tuple[DesiredService, ...]
-) -> Iterator[dict[str, object]]:
-    """Yield where two directors at once would send one packet to and fro."""
+def _steered(cluster: Cluster, services: tuple[DesiredService, ...]) -> Iterator[dict[str, object]]:
+    """Yield the realservers of services for which two directors may choose differently."""
     for service in services:
-        for address in service.weights:
-            if not service.consistent and address not in (node.address, node.address6):
-                yield {"vip": service.vip, "port": service.port, "address": address}
+        for node in cluster.nodes:
+            address = node.address_of(service.vip.version)
+            if not service.consistent and address is not None:
+                yield {
+                    "node": node.name,
+                    "service": ipvsadm_endpoint(service.vip, service.port),
+                    "realserver": ipvsadm_endpoint(address, service.port),
+                }
+
+
+def _addresses(node: Node) -> list[IPAddress]:
+    return [address for address in (node.address, node.address6) if address is not None]
+
+
+def ipvsadm_endpoint(address: IPAddress, port: int) -> str:
+    """Return an address with its port in ipvsadm(8)'s way."""
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def drop_in() -> str:

@@ -1,5 +1,6 @@
 """Room: what is on the nodes. One script a node, and its parser. Pure: text in, state out."""
 
+from selfbalance.observed.facts import facts_of
 from selfbalance.observed.parse import parse
 from selfbalance.observed.script import observation_script
 from selfbalance.observed.state import (
@@ -24,6 +25,7 @@ __all__ = [
     "SeenService",
     "SeenUnit",
     "Unobserved",
+    "facts_of",
     "observation_script",
     "parse",
 ]

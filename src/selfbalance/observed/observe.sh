@@ -45,7 +45,20 @@ look() {
     grep -H '' {{ sysctls }} 2>/dev/null
 
     section modules
-    for module in {{ modules }}; do [ -d "/sys/module/$module" ] && echo "$module"; done
+    for module in {{ modules }}; do
+        if [ -d "/sys/module/$module" ]; then
+            echo "$module"
+        else
+            modprobe -n -q "$module" || echo "-$module"
+        fi
+    done
+
+    section facts
+    first /sys/devices/system/cpu/online && echo "$line" || echo '!no list of CPUs'
+    first /proc/meminfo && echo "$line"
+
+    section recorded
+    [ ! -e {{ facts }} ] || while IFS= read -r line; do echo "$line"; done <{{ facts }}
 
     section addresses
     ip -o addr show || echo '!ip addr failed'

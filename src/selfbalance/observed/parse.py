@@ -10,6 +10,7 @@ from typing import Any
 
 from selfbalance.errors import ObservationError
 from selfbalance.model.words import IPAddress
+from selfbalance.observed.facts import read_cpus, read_facts, read_memory
 from selfbalance.observed.state import (
     NodeState,
     Role,
@@ -102,6 +103,20 @@ def _sysctls(lines: Sequence[str]) -> Mapping[str, object]:
         name = path.removeprefix("/proc/sys/").replace("/", ".")
         values[name] = " ".join(value.split())
     return {"sysctls": values}
+
+
+def _modules(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read names of modules that are loaded, and "-NAME" of those that the kernel does not have."""
+    return {
+        "modules": frozenset(line for line in lines if line[0] != "-"),
+        "unavailable": frozenset(line[1:] for line in lines if line[0] == "-"),
+    }
+
+
+def _facts(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read the CPUs that are online, "0-3", and the first line of /proc/meminfo."""
+    cpus, memory = lines
+    return {"cores": read_cpus(cpus), "memory_bytes": read_memory(memory)}
 
 
 def _addresses(lines: Sequence[str]) -> Mapping[str, object]:
@@ -255,7 +270,9 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "packages": _packages,
     "files": _files,
     "sysctls": _sysctls,
-    "modules": lambda lines: {"modules": frozenset(lines)},
+    "modules": _modules,
+    "facts": _facts,
+    "recorded": lambda lines: {"recorded": read_facts(lines)},
     "addresses": _addresses,
     "links": _links,
     "resets": _resets,

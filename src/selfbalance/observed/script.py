@@ -31,6 +31,7 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             files=_words(file.path for file in desired.all_files),
             sysctls=_words(f"/proc/sys/{name.replace('.', '/')}" for name in desired.sysctls),
             modules=_words(desired.modules),
+            facts=places.FACTS,
             interface=shlex.quote(desired.interface),
             units=_words(desired.units),
             demotion=places.DEMOTION,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from selfbalance.model.words import IPAddress
+from selfbalance.plugins import Facts
 
 
 class Role(str, Enum):
@@ -80,8 +81,9 @@ class NodeState:
     `unknown` names what could not be seen, with the reason; the field of that name then holds
     nothing, and gates call it a problem. `held_resets` are the VIPs for which resets of unknown
     sessions are held back. `drop_in_read` says that keepalived started since its drop-in was
-    written. `claims` holds the MACs that answered for each VIP, `answers` the MAC that answered a
-    TCP connection sent to a peer's MAC, by (VIP, port, peer).
+    written. `unavailable` are modules that its kernel does not have. `recorded` are the facts of
+    every node that the last change left here. `claims` holds the MACs that answered for each VIP,
+    `answers` the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
     """
 
     name: str
@@ -93,6 +95,10 @@ class NodeState:
     files: Mapping[str, SeenFile] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
     modules: frozenset[str] = frozenset()
+    unavailable: frozenset[str] = frozenset()
+    cores: int = 0
+    memory_bytes: int = 0
+    recorded: Mapping[str, Facts] = field(default_factory=dict)
     addresses: Mapping[str, frozenset[IPAddress]] = field(default_factory=dict)
     mac: str = ""
     held_resets: frozenset[IPAddress] = frozenset()

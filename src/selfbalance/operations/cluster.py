@@ -16,11 +16,18 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import server
 
 from selfbalance.deployment import Deployment
+from selfbalance.errors import SelfbalanceError
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
 from selfbalance.operations import shell
 from selfbalance.operations.context import Step, refusal
-from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, look_at_all
+from selfbalance.operations.looking import (
+    SIGHTS,
+    cluster_hosts,
+    deployment_of,
+    look_at_all,
+    taking_part,
+)
 from selfbalance.operations.saying import say
 from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
 from selfbalance.plugins import Problem, Verdict
@@ -37,9 +44,13 @@ def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None
     + patience_s: how long each gate is asked again before it counts as shut, in seconds
     """
     host = ctx_host.get()
-    ready = deployment_of(host)
     hosts = cluster_hosts(host)
     state = SIGHTS.of_all(hosts)
+    try:
+        ready = deployment_of(host).informed(state)
+    except SelfbalanceError as error:
+        yield refusal(f"{error}; keepalived was touched nowhere")
+        return
     plans = _plans(ready, state)
     before = View(ready.cluster, ready.desired, state)
     rollout = plan_rollout(before, plans)
@@ -63,26 +74,22 @@ def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
     return {
         seen.name: plan_node(ready.desired[seen.name], seen)
         for seen in state.seen
-        if seen.name in _taking_part()
+        if seen.name in taking_part()
     }
-
-
-def _taking_part() -> set[str]:
-    return {each.name for each in ctx_state.get().activated_hosts}
 
 
 def _blind_spots(state: ClusterState) -> str:
     return "; ".join(
         f"{node.name} could not be observed: {node.reason}"
         for node in state.unobserved
-        if node.name in _taking_part()
+        if node.name in taking_part()
     )
 
 
 def _left_out(view: View, ready: Deployment) -> frozenset[str]:
     """Return what is wrong beforehand with nodes that `--limit` leaves out: no wait mends it."""
     problems = _problems(judge(view, ready.plugins))
-    return frozenset(each.what for each in problems if each.node not in (None, *_taking_part()))
+    return frozenset(each.what for each in problems if each.node not in (None, *taking_part()))
 
 
 def _in_words(rollout: Rollout, plans: dict[str, NodePlan]) -> str:
@@ -187,12 +194,21 @@ class _Gates:
         deadline = time.monotonic() + self.patience_s
         while True:
             seen = state or look_at_all(self.hosts)
-            view = View(self.ready.cluster, self.ready.desired, seen)
-            verdicts = judge(view, self.ready.plugins)
+            view, verdicts = self._judge(seen)
             if not self._new(verdicts, pending) or time.monotonic() >= deadline:
                 return view, verdicts
             time.sleep(1)
             state = None
+
+    def _judge(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
+        """Judge by what follows from this very look; what it leaves open is a problem itself."""
+        ready, more = self.ready, dict[str, Verdict]()
+        try:
+            ready = ready.informed(seen)
+        except SelfbalanceError as error:
+            more["facts"] = Verdict("not known", (Problem(str(error), None, _FACTS_REMEDY),))
+        view = View(ready.cluster, ready.desired, seen)
+        return view, {**judge(view, ready.plugins), **more}
 
     def _new(self, verdicts: dict[str, Verdict], pending: set[str]) -> list[Problem]:
         return [
@@ -200,6 +216,9 @@ class _Gates:
             for each in _problems(verdicts)
             if each.node not in pending and each.what not in self.known
         ]
+
+
+_FACTS_REMEDY = "let it be seen: ssh to it; until then files that follow from it seem changed"
 
 
 def _problems(verdicts: dict[str, Verdict]) -> list[Problem]:

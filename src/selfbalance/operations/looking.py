@@ -125,6 +125,11 @@ def cluster_hosts(host: Host) -> list[Host]:
     return [by_name[node.name] for node in cluster.nodes]
 
 
+def taking_part() -> set[str]:
+    """Return the names of the hosts that this run changes: all, or what `--limit` names."""
+    return {each.name for each in _state().activated_hosts}
+
+
 def is_controller(host: Host) -> bool:
     """Whether this host carries its cluster's one operation: the first that takes part."""
     active = _state().activated_hosts

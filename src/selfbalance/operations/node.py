@@ -9,12 +9,13 @@ from pyinfra.context import ctx_host
 from pyinfra.operations import apt
 
 from selfbalance.desired import DesiredNode
+from selfbalance.errors import SelfbalanceError
 from selfbalance.observed import Unobserved
 from selfbalance.operations import shell
 from selfbalance.operations.context import refusal
-from selfbalance.operations.looking import SIGHTS, deployment_of
+from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, taking_part
 from selfbalance.operations.saying import say_plan
-from selfbalance.plan import NodePlan, plan_node
+from selfbalance.plan import LACKING_REMEDY, NodePlan, lacking_modules, plan_node
 
 
 @operation()
@@ -24,8 +25,8 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     keepalived itself is left alone. On a node that is as described, nothing is changed.
     """
     host = ctx_host.get()
-    want = deployment_of(host).desired[host.name]
-    seen = SIGHTS.of(host)
+    state = SIGHTS.of_all(cluster_hosts(host))
+    seen = state[host.name]
     if isinstance(seen, Unobserved):
         yield refusal(
             f"{host.name} could not be observed: {seen.reason}; nothing was done to it; "
@@ -37,6 +38,15 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
             f"{host.name} runs '{seen.distribution}'; nodes are Debian 11 to 13 or Ubuntu"
         )
         return
+    try:
+        ready = deployment_of(host).informed(state)
+    except SelfbalanceError as error:
+        yield refusal(f"{error}; nothing was done to {host.name}; mend it, or see status.py")
+        return
+    if lacking := lacking_modules(ready.desired, state, taking_part()):
+        yield refusal(f"{lacking}; nothing was done to {host.name}; {LACKING_REMEDY}")
+        return
+    want = ready.desired[host.name]
     plan = plan_node(want, seen)
     say_plan(host, plan)
     if not plan.harmless:

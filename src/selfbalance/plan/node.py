@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from selfbalance.desired import DesiredNode, File, places
 from selfbalance.gates.director import table_problems
-from selfbalance.observed import NodeState
+from selfbalance.observed import ClusterState, NodeState
 
 
 class Act(str, Enum):
@@ -94,6 +94,22 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
         together=config is not None and any(table_problems(want, seen)),
+    )
+
+
+LACKING_REMEDY = "choose what that kernel has, or give the node a kernel that has it"
+
+
+def lacking_modules(
+    desired: Mapping[str, DesiredNode], state: ClusterState, names: Container[str]
+) -> str:
+    """Say which of the named nodes' kernels lack a module that is desired; empty if none does."""
+    return "; ".join(
+        f"{seen.name}: its kernel {seen.kernel} has no module {module}"
+        for seen in state.seen
+        if seen.name in names
+        for module in desired[seen.name].modules
+        if module in seen.unavailable
     )
 
 

@@ -4,6 +4,7 @@ from selfbalance.plugins.manager import Plugins
 from selfbalance.plugins.spec import hook
 from selfbalance.plugins.things import (
     Component,
+    Facts,
     ForwardingMethod,
     Problem,
     Scheduler,
@@ -14,6 +15,7 @@ from selfbalance.plugins.things import (
 
 __all__ = [
     "Component",
+    "Facts",
     "ForwardingMethod",
     "Plugins",
     "Problem",

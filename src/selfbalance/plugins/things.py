@@ -8,6 +8,19 @@ from dataclasses import dataclass, field
 from selfbalance.model import Cluster, Node
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What was observed of one node: CPUs that are online, memory in bytes, its interface's MAC.
+
+    Memory is counted in whole 64 MiB: a new kernel that keeps some kilobytes for itself changes
+    nobody's weight.
+    """
+
+    cores: int
+    memory_bytes: int
+    mac: str
+
+
 def _equal_weight(_node: Node) -> int:
     """1 for every node."""
     return 1
@@ -19,7 +32,8 @@ class Scheduler:
 
     `kernel` is the IPVS scheduler's name (ipvsadm(8), -s) and names the module `ip_vs_KERNEL`;
     `flags` are keepalived's keywords for its flags, `default_flags` the ones that are set unless
-    the description says otherwise; `weigh` gives a realserver's weight, 1 or more. `consistent`
+    the description says otherwise; `weigh` gives a realserver's weight, 1 or more, or
+    `weigh_observed` does, from what was seen of the node. `consistent`
     says that every director chooses the same realserver for a packet, so that two directors at
     once, which a change of MASTER may have for a moment, do no harm.
     """
@@ -30,6 +44,7 @@ class Scheduler:
     default_flags: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     weigh: Callable[[Node], int] = _equal_weight
+    weigh_observed: Callable[[Node, Facts], int] | None = None
     consistent: bool = False
 
     @property

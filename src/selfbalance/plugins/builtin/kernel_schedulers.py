@@ -5,11 +5,6 @@ from __future__ import annotations
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import Scheduler
 
-# mh and sh compute the same server on every director, so a session that was not synchronised yet
-# can go on after a change of MASTER: the new one has to accept a packet that is no SYN
-# (Documentation/networking/ipvs-sysctl.rst, sloppy_tcp).
-_CONSISTENT = {"net.ipv4.vs.sloppy_tcp": "1"}
-
 SCHEDULERS = {
     "rr": Scheduler("rr", "round robin"),
     "wrr": Scheduler("wrr", "weighted round robin"),
@@ -24,7 +19,6 @@ SCHEDULERS = {
         flags=("sh-port", "sh-fallback"),
         # Without the fallback a drained realserver's clients are turned away.
         default_flags=("sh-port", "sh-fallback"),
-        sysctls=_CONSISTENT,
         consistent=True,
     ),
     "mh": Scheduler(
@@ -32,7 +26,6 @@ SCHEDULERS = {
         "Maglev hash of the source address, and port with mh-port (Linux 4.18)",
         flags=("mh-port", "mh-fallback"),
         default_flags=("mh-port", "mh-fallback"),
-        sysctls=_CONSISTENT,
         consistent=True,
     ),
     "sed": Scheduler("sed", "shortest expected delay"),
