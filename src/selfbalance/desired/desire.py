@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 
 from selfbalance.desired import places, rendering
 from selfbalance.desired.node import DesiredNode, DesiredService, File
@@ -10,7 +11,10 @@ from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
-from selfbalance.plugins import Facts, Plugins, Scheduler
+from selfbalance.plugins import Facts, Plugins, Scheduler, StandbyMode
+
+FIRST_MARK = 0x5B00
+"""Firewall marks of services count from here: 23296, in the order of VIPs and services."""
 
 HEAVIEST = 65535
 """The highest weight that is certain to work (ipvsadm(8), -w); keepalived itself takes more."""
@@ -35,7 +39,8 @@ def desire(
 def depends_on_facts(cluster: Cluster, plugins: Plugins) -> bool:
     """Whether what a node must have follows from what is observed of the others too."""
     schedulers = (plugins.schedulers[service.scheduler] for service in cluster.services)
-    return any(scheduler.weigh_observed is not None for scheduler in schedulers)
+    marks = plugins.standby_modes[cluster.standby].marks_clients
+    return marks or any(scheduler.weigh_observed is not None for scheduler in schedulers)
 
 
 def _desire_node(
@@ -65,12 +70,13 @@ def _desire_node(
             File(places.SYSCTLS, _lines(f"{k} = {v}" for k, v in sysctls.items()), 0o644),
             File(
                 places.VIP_UNIT,
-                rendering.vip_unit(cluster, node, forwarding.vip_interface),
+                rendering.vip_unit(cluster, node, forwarding.vip_interface, standby),
                 0o644,
             ),
             File(places.WATCH, rendering.watch(standby), 0o700),
             File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
             File(places.DROP_IN, rendering.drop_in(), 0o644),
+            *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
             File(
                 places.GUARD, rendering.guard(cluster, node, forwarding, standby, services), 0o700
@@ -88,7 +94,36 @@ def _desire_node(
         services=services,
         standings={cluster.demotion_of(node, each): each for each in Standing},
         peers={peer.name: _peer_address(cluster, peer) for peer in cluster.peers_of(node)},
+        own_instances=_own_instances(cluster, node),
+        sync_roles=2 if standby.marks_clients else 1,
+        peer_macs=_peer_macs(cluster, node, facts),
     )
+
+
+def _own_instances(cluster: Cluster, node: Node) -> tuple[str, ...]:
+    """Return the VRRP instances whose MASTER this node is first, where there are several."""
+    if len(cluster.instances) == 1:
+        return ()
+    first = cluster.priority_of(cluster.nodes[0])
+    return tuple(i.name for i in cluster.instances if cluster.priority_of(node, i) == first)
+
+
+def _marks(
+    cluster: Cluster,
+    node: Node,
+    standby: StandbyMode,
+    services: tuple[DesiredService, ...],
+    facts: Mapping[str, Facts] | None,
+) -> tuple[File, ...]:
+    """Return the script that marks what comes from clients, where the standby mode asks for it."""
+    if not standby.marks_clients:
+        return ()
+    macs = _peer_macs(cluster, node, facts).values()
+    return (File(places.MARKS, rendering.marks(cluster, node, services, macs), 0o700),)
+
+
+def _peer_macs(cluster: Cluster, node: Node, facts: Mapping[str, Facts] | None) -> dict[str, str]:
+    return {peer.name: facts[peer.name].mac for peer in cluster.peers_of(node)} if facts else {}
 
 
 def _record(
@@ -112,6 +147,8 @@ def desired_services(
     cluster: Cluster, plugins: Plugins, facts: Mapping[str, Facts] | None = None
 ) -> tuple[DesiredService, ...]:
     """Return the IPVS table that every node must have, services in the order of the description."""
+    marks = count(FIRST_MARK)
+    marking = plugins.standby_modes[cluster.standby].marks_clients
     return tuple(
         DesiredService(
             vip=vip.address,
@@ -130,6 +167,7 @@ def desired_services(
                 if address is not None
             },
             consistent=scheduler.consistent,
+            mark=next(marks) if marking else None,
         )
         for vip in cluster.vips
         for service in cluster.services

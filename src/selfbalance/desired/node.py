@@ -30,7 +30,11 @@ class File:
 
 @dataclass(frozen=True)
 class DesiredService:
-    """One virtual service of the IPVS table: weights by realserver address."""
+    """One virtual service of the IPVS table: weights by realserver address.
+
+    With a firewall `mark`, the kernel knows the service by that alone, and its realservers without
+    a port (ipvsadm(8), --fwmark-service).
+    """
 
     vip: IPAddress
     port: int
@@ -39,6 +43,19 @@ class DesiredService:
     flags: tuple[str, ...]
     weights: Mapping[IPAddress, int]
     consistent: bool = False
+    mark: int | None = None
+
+    @property
+    def key(self) -> tuple[str, object, int]:
+        """What makes it one service of the kernel's table."""
+        if self.mark is not None:
+            return ("fwm", self.mark, self.vip.version)
+        return (self.protocol, self.vip, self.port)
+
+    @property
+    def realserver_port(self) -> int:
+        """The port of its realservers in the kernel's table."""
+        return self.port if self.mark is None else 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,14 @@ class DesiredNode:
     services: tuple[DesiredService, ...]
     standings: Mapping[int, Standing]
     peers: Mapping[str, IPAddress]
+    own_instances: tuple[str, ...] = ()
+    sync_roles: int = 1
+    peer_macs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> bool:
+        """Whether this node marks what comes from clients."""
+        return any(service.mark is not None for service in self.services)
 
     @property
     def all_files(self) -> tuple[File, ...]:

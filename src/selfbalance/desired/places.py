@@ -9,9 +9,16 @@ WATCH_UNIT = "/etc/systemd/system/selfbalance-watch.service"
 DROP_IN = "/etc/systemd/system/keepalived.service.d/selfbalance.conf"
 GUARD = "/etc/keepalived/selfbalance-guard"
 WATCH = "/etc/keepalived/selfbalance-watch"
+MARKS = "/etc/keepalived/selfbalance-marks"
 DEMOTION = "/var/lib/selfbalance/demotion"
 FACTS = "/var/lib/selfbalance/facts"
 EVENTS = "/run/selfbalance-watch/vrrp"
+MARKER = "/run/selfbalance-marks"
 DUMPS = "/run/selfbalance"
 UNITS = "/etc/systemd/system"
 STAGING = "/var/lib/selfbalance/staging"
+
+
+def demotion(number: int) -> str:
+    """Return the file that says how far a node stands back in its instance of that number."""
+    return f"{DEMOTION}-{number + 1}" if number else DEMOTION

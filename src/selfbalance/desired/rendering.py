@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -59,7 +59,6 @@ def keepalived_conf(
         vrrp=cluster.vrrp,
         timers=cluster.timers,
         interface=cluster.interface_of(node),
-        priority=cluster.priority_of(node),
         advert_interval=_advert_interval_s(cluster),
         standby=standby,
         node_address=node.address_of(family),
@@ -72,7 +71,6 @@ def keepalived_conf(
         lvs_method=forwarding.lvs_method,
         password=password,
         events=places.EVENTS,
-        demotion_file=places.DEMOTION,
     )
 
 
@@ -90,6 +88,9 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
     return {
         "name": instance.name,
         "vrid": instance.vrid,
+        "priority": cluster.priority_of(node, instance),
+        "track_file": _track_file(cluster, instance),
+        "demotion_file": _demotion_file(cluster, instance),
         "source": node.address_of(family),
         "peers": [peer.address_of(family) for peer in cluster.peers_of(node)],
         "own": [vip for vip in instance.vips if vip.version == family],
@@ -97,11 +98,20 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
     }
 
 
+def _demotion_file(cluster: Cluster, instance: VrrpInstance) -> str:
+    return places.demotion(cluster.instances.index(instance))
+
+
+def _track_file(cluster: Cluster, instance: VrrpInstance) -> str:
+    return _demotion_file(cluster, instance).rpartition("/")[2]
+
+
 def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, object]:
     described = next(s for s in cluster.services if s.port == service.port)
     return {
         "vip": service.vip,
         "port": service.port,
+        "mark": service.mark,
         "protocol": service.protocol.upper(),
         "scheduler": service.scheduler,
         "flags": service.flags,
@@ -128,19 +138,25 @@ def guard(
         "keepalived-guard.sh.j2",
         interface=cluster.interface_of(node),
         vips=[vip.address for vip in cluster.vips],
-        demotion_file=places.DEMOTION,
+        folder=places.DEMOTION.rpartition("/")[0],
         dumps=places.DUMPS,
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
+        marks_clients=standby.marks_clients,
         steered=list(_steered(cluster, services)),
         scheduler=next((s.scheduler for s in services if not s.consistent), None),
         method=IPVSADM_METHOD[forwarding.lvs_method],
         aside=ASIDE,
         own_addresses=_addresses(node),
         peer_addresses=[each for peer in cluster.peers_of(node) for each in _addresses(peer)],
-        demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
+        instances=[_standings(cluster, node, instance) for instance in cluster.instances],
     )
+
+
+def _standings(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
+    demotions = {each.value: cluster.demotion_of(node, each, instance) for each in Standing}
+    return {"name": instance.name, "file": _demotion_file(cluster, instance), **demotions}
 
 
 def _steered(cluster: Cluster, services: tuple[DesiredService, ...]) -> Iterator[dict[str, object]]:
@@ -151,9 +167,30 @@ def _steered(cluster: Cluster, services: tuple[DesiredService, ...]) -> Iterator
             if not service.consistent and address is not None:
                 yield {
                     "node": node.name,
-                    "service": ipvsadm_endpoint(service.vip, service.port),
-                    "realserver": ipvsadm_endpoint(address, service.port),
+                    "service": _ipvsadm_service(service),
+                    "realserver": ipvsadm_endpoint(address, service.realserver_port),
                 }
+
+
+def _ipvsadm_service(service: DesiredService) -> str:
+    """Return a service in ipvsadm(8)'s way."""
+    if service.mark is None:
+        return f"-t {ipvsadm_endpoint(service.vip, service.port)}"
+    return f"-f {service.mark}{' -6' if service.vip.version == 6 else ''}"
+
+
+def marks(
+    cluster: Cluster, node: Node, services: tuple[DesiredService, ...], peer_macs: Iterable[str]
+) -> str:
+    """Render the script that marks what comes from clients, with what the node has for that."""
+    return render(
+        "selfbalance-marks.sh.j2",
+        interface=cluster.interface_of(node),
+        peer_macs=list(peer_macs),
+        services=services,
+        marker=places.MARKER,
+        families=sorted({service.vip.version for service in services}),
+    )
 
 
 def _addresses(node: Node) -> list[IPAddress]:
@@ -189,7 +226,7 @@ def watch_unit(cluster: Cluster) -> str:
     return render("selfbalance-watch.service.j2", watch=places.WATCH, cluster=cluster)
 
 
-def vip_unit(cluster: Cluster, node: Node, vip_interface: str) -> str:
+def vip_unit(cluster: Cluster, node: Node, vip_interface: str, standby: StandbyMode) -> str:
     """Render the unit that holds the VIPs on every node, and resets back (decision 10)."""
     return render(
         "selfbalance-vip.service.j2",
@@ -197,4 +234,5 @@ def vip_unit(cluster: Cluster, node: Node, vip_interface: str) -> str:
         vips=[vip.address for vip in cluster.vips],
         vip_interface=vip_interface,
         interface=cluster.interface_of(node),
+        marks=places.MARKS if standby.marks_clients else None,
     )

@@ -33,7 +33,7 @@ _DIRECT = "Route"
 def _essence(seen: NodeState) -> frozenset[object]:
     """What must be equal everywhere: services and weights, not counters nor order."""
     return frozenset(
-        (s.protocol, s.vip, s.port, s.scheduler, s.flags, r.address, r.port, r.method, r.weight)
+        (s.key, s.scheduler, s.flags, r.address, r.port, r.method, r.weight)
         for s in seen.table
         for r in s.realservers
     )
@@ -68,9 +68,9 @@ def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Yield how a node's services differ from what is desired. Weights are the checks' to say."""
     if "table" in seen.unknown or not seen.keepalived_active:
         return
-    table = {(each.protocol, each.vip, each.port): each for each in seen.table}
+    table = {each.key: each for each in seen.table}
     for service in want.services:
-        found = table.pop((service.protocol, service.vip, service.port), None)
+        found = table.pop(service.key, None)
         wrong = "is missing" if found is None else _wrong(service, found)
         if wrong:
             yield Problem(
@@ -78,10 +78,9 @@ def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
                 seen.name,
                 f"on {seen.name}: systemctl restart keepalived",
             )
-    for protocol, vip, port in table:
+    for stray in table.values():
         yield Problem(
-            f"{seen.name}: virtual service {protocol} {vip}:{port} is in the table "
-            "but not described",
+            f"{seen.name}: virtual service {stray.endpoint} is in the table but not described",
             seen.name,
             "add it to the description, or remove it with ipvsadm",
         )
@@ -91,7 +90,7 @@ def _wrong(want: DesiredService, found: SeenService) -> str | None:
     if found.scheduler != want.scheduler or found.flags != frozenset(want.flags):
         scheduler = " ".join((found.scheduler, *sorted(found.flags)))
         return f"has scheduler {scheduler}; it should be {' '.join((want.scheduler, *want.flags))}"
-    described = {(address, want.port) for address in want.weights}
+    described = {(address, want.realserver_port) for address in want.weights}
     has = {(real.address, real.port) for real in found.realservers}
     if described - has:
         return f"lacks realserver {_endpoints(described - has)}"
@@ -110,11 +109,21 @@ def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
         return
     if not seen.keepalived_active:
         return
-    expected = "master" if seen in view.masters else "backup"
-    if seen.sync != {expected}:
-        has = " and ".join(sorted(seen.sync)) or "none"
+    expected = _expected_sync(view, want, seen)
+    if seen.sync != expected:
         yield Problem(
-            f"{seen.name}: IPVS sync daemon: {has}; it should be {expected}",
+            f"{seen.name}: IPVS sync daemon: {_listed(seen.sync)}; it should be "
+            f"{_listed(expected)}",
             seen.name,
             f"on {seen.name}: systemctl restart keepalived",
         )
+
+
+def _expected_sync(view: View, want: DesiredNode, seen: NodeState) -> set[str]:
+    if want.sync_roles == 2:
+        return {"master", "backup"}
+    return {"master"} if seen in view.masters else {"backup"}
+
+
+def _listed(roles: Iterable[str]) -> str:
+    return " and ".join(sorted(roles)) or "none"

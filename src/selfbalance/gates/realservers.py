@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from selfbalance.desired import DesiredNode
 from selfbalance.gates.view import View
 from selfbalance.model.words import IPAddress
-from selfbalance.observed import NodeState
+from selfbalance.observed import NodeState, SeenService
 from selfbalance.plugins import Problem, Verdict
 
 
@@ -46,7 +46,7 @@ def _weights(view: View) -> Iterator[Problem]:
         for service in seen.table:
             for real in service.realservers:
                 if real.weight == 0:
-                    key = (_owner(view, real.address), f"{service.vip}:{service.port}")
+                    key = (_owner(view, real.address), _endpoint(view, service))
                     finders[key].append(seen.name)
     for (owner, endpoint), found_by in finders.items():
         yield Problem(
@@ -59,6 +59,13 @@ def _weights(view: View) -> Iterator[Problem]:
 def _owner(view: View, address: IPAddress) -> str:
     owners = (n.name for n in view.cluster.nodes if address in (n.address, n.address6))
     return next(owners, str(address))
+
+
+def _endpoint(view: View, service: SeenService) -> str:
+    """Return what clients connect to, also for a service that the kernel knows by its mark."""
+    wanted = (each for want in view.desired.values() for each in want.services)
+    described = next((each for each in wanted if each.key == service.key), None)
+    return f"{described.vip}:{described.port}" if described else service.endpoint
 
 
 def _listening(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:

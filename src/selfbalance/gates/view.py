@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from selfbalance.desired import DesiredNode
-from selfbalance.model import Cluster
+from selfbalance.model import Cluster, VrrpInstance
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import ClusterState, NodeState, Role
 from selfbalance.plugins import Verdict
@@ -36,8 +36,16 @@ class View:
 
     @property
     def masters(self) -> tuple[NodeState, ...]:
-        """The nodes that keepalived itself calls MASTER."""
-        return tuple(seen for seen in self.state.seen if seen.role is Role.MASTER)
+        """The nodes that keepalived itself calls MASTER, of one VRRP instance at least."""
+        return tuple(
+            seen
+            for seen in self.state.seen
+            if any(each.role is Role.MASTER for each in seen.instances)
+        )
+
+    def masters_of(self, instance: VrrpInstance) -> tuple[NodeState, ...]:
+        """Return the nodes that keepalived itself calls MASTER of a VRRP instance."""
+        return tuple(seen for seen in self.state.seen if seen.role_in(instance.name) is Role.MASTER)
 
     def unasked(self, section: str) -> tuple[str, ...]:
         """Return the nodes of which that section is not known."""

@@ -5,37 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selfbalance.gates.view import View, names
+from selfbalance.model import VrrpInstance
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, Role
 from selfbalance.plugins import Problem, Verdict
 
 
 def vip(view: View) -> Verdict:
-    """One owner for all VIPs, and all who can be asked agree who it is."""
-    problems = [*_roles(view)]
-    for address in view.vips:
-        problems += _by_address(view, address)
-        problems += _by_arp(view, address)
-    owner = names(view.masters)
-    listed = " ".join(map(str, view.vips))
-    return Verdict(f"{listed} owner {owner} (by address, by ARP, by keepalived)", tuple(problems))
+    """One owner for the VIPs of an instance, and all who can be asked agree who it is."""
+    problems = [*_alive(view)]
+    for instance in view.cluster.instances:
+        problems += _roles(view, instance)
+        for address in instance.vips:
+            problems += _by_address(view, address, view.masters_of(instance))
+            problems += _by_arp(view, address)
+    owners = ", ".join(
+        f"{' '.join(map(str, instance.vips))} owner {names(view.masters_of(instance))}"
+        for instance in view.cluster.instances
+    )
+    return Verdict(f"{owners} (by address, by ARP, by keepalived)", tuple(problems))
 
 
-def _roles(view: View) -> Iterator[Problem]:
-    if len(view.masters) != 1:
+def _roles(view: View, instance: VrrpInstance) -> Iterator[Problem]:
+    masters = view.masters_of(instance)
+    if len(masters) != 1:
+        where = f" in VRRP instance {instance.name}" if len(view.cluster.instances) > 1 else ""
         yield Problem(
-            f"keepalived is MASTER on {names(view.masters)}{_unasked(view, 'keepalived')}; "
+            f"keepalived is MASTER on {names(masters)}{where}{_unasked(view, 'keepalived')}; "
             "it should be on exactly one node",
             remedy="look at VRRP between the nodes: tcpdump -ni INTERFACE ip proto 112",
         )
+
+
+def _alive(view: View) -> Iterator[Problem]:
     for seen in view.state.seen:
-        if seen.role is Role.FAULT or (seen.role is Role.INIT):
-            yield Problem(
-                f"{seen.name}: keepalived is in {seen.role.value}",
-                seen.name,
-                f"on {seen.name}: journalctl -u keepalived -n 50",
-            )
-        elif seen.role is None and seen.keepalived_active and "keepalived" not in seen.unknown:
+        for instance in seen.instances:
+            if instance.role in (Role.FAULT, Role.INIT):
+                yield Problem(
+                    f"{seen.name}: keepalived is in {instance.role.value}",
+                    seen.name,
+                    f"on {seen.name}: journalctl -u keepalived -n 50",
+                )
+        if not seen.instances and seen.keepalived_active and "keepalived" not in seen.unknown:
             yield Problem(
                 f"{seen.name}: keepalived runs but has no VRRP instance",
                 seen.name,
@@ -48,10 +59,12 @@ def _unasked(view: View, section: str) -> str:
     return f" ({unasked} could not be asked)" if unasked else ""
 
 
-def _by_address(view: View, address: IPAddress) -> Iterator[Problem]:
+def _by_address(
+    view: View, address: IPAddress, masters: tuple[NodeState, ...]
+) -> Iterator[Problem]:
     """Compare who holds the address with keepalived's MASTER, where `_roles` found one."""
     holders = view.holders(address)
-    one_master = len(view.masters) == 1
+    one_master = len(masters) == 1
     if len(holders) > 1:
         yield Problem(
             f"{address} is on the network interface of {names(holders)}; one may hold it",
@@ -63,9 +76,9 @@ def _by_address(view: View, address: IPAddress) -> Iterator[Problem]:
             "nobody answers for it",
             remedy="journalctl -u keepalived on every node; then run cluster.py",
         )
-    elif holders and one_master and holders != view.masters:
+    elif holders and one_master and holders != masters:
         yield Problem(
-            f"{address} is on {names(holders)}, but keepalived is MASTER on {names(view.masters)}",
+            f"{address} is on {names(holders)}, but keepalived is MASTER on {names(masters)}",
             remedy=f"on {names(holders)}: systemctl restart keepalived",
         )
 

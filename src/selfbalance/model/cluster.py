@@ -182,13 +182,28 @@ class Cluster(Described):
         """Return the interface that carries the node's adverts and, on the MASTER, the VIPs."""
         return node.interface or self.interface
 
-    def priority_of(self, node: Node) -> int:
-        """Return the node's base priority: by its place in the list, highest first."""
-        return priority(self.nodes.index(node))
+    def priority_of(self, node: Node, instance: VrrpInstance | None = None) -> int:
+        """Return the node's base priority in an instance, the first without one.
 
-    def demotion_of(self, node: Node, standing: Standing) -> int:
+        By its place in the list, highest first; in the second instance the second node comes
+        first, and so on, so that several instances have their MASTERs on several nodes.
+        """
+        return priority(self._rank(node, instance))
+
+    def demotion_of(
+        self, node: Node, standing: Standing, instance: VrrpInstance | None = None
+    ) -> int:
         """Return what the node takes off its base priority in that standing."""
-        return demotion(self.nodes.index(node), standing)
+        return demotion(self._rank(node, instance), standing)
+
+    def _rank(self, node: Node, instance: VrrpInstance | None) -> int:
+        place = self.nodes.index(node)
+        first = self.instances.index(instance) % len(self.nodes) if instance else 0
+        return 0 if place == first else place + (place < first)
+
+    def instance_of(self, vip: IPAddress) -> VrrpInstance:
+        """Return the VRRP instance that a VIP belongs to."""
+        return next(instance for instance in self.instances if vip in instance.vips)
 
     def peers_of(self, node: Node) -> tuple[Node, ...]:
         """Return every other node, in the order of the description."""

@@ -1,6 +1,7 @@
 """Room: what is on the nodes. One script a node, and its parser. Pure: text in, state out."""
 
 from selfbalance.observed.facts import facts_of
+from selfbalance.observed.marks import SeenMarks
 from selfbalance.observed.parse import parse
 from selfbalance.observed.script import observation_script
 from selfbalance.observed.state import (
@@ -21,6 +22,7 @@ __all__ = [
     "Role",
     "SeenFile",
     "SeenInstance",
+    "SeenMarks",
     "SeenRealserver",
     "SeenService",
     "SeenUnit",

@@ -77,6 +77,9 @@ look() {
         esac
     done
 
+    section marks
+    [ ! -e {{ marks }} ] || {{ marks }} show || echo '!what this node marks could not be asked'
+
     section units
     systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {{ units }} ||
         echo '!systemctl failed'

@@ -11,6 +11,7 @@ from typing import Any
 from selfbalance.errors import ObservationError
 from selfbalance.model.words import IPAddress
 from selfbalance.observed.facts import read_cpus, read_facts, read_memory
+from selfbalance.observed.marks import read_marks
 from selfbalance.observed.state import (
     NodeState,
     Role,
@@ -173,8 +174,16 @@ def _table(lines: Sequence[str]) -> Mapping[str, object]:
 
 
 def _service(words: Sequence[str], realservers: Sequence[SeenRealserver]) -> SeenService:
-    """Read "TCP 192.0.2.10:80 mh (mh-fallback,mh-port) persistent 300": the rest is one flag."""
-    vip, port = _endpoint(words[1])
+    """Read "TCP 192.0.2.10:80 mh (mh-fallback,mh-port) persistent 300": the rest is one flag.
+
+    A service of a firewall mark reads "FWM 23296 mh (mh-fallback,mh-port)", or "FWM 23296 IPv6 mh".
+    """
+    if words[0] == "FWM":
+        family = 6 if words[2] == "IPv6" else 4
+        words = [*words[:2], *(word for word in words[2:] if word != "IPv6")]
+        vip, port = ip_address("::" if family == 6 else "0.0.0.0"), int(words[1])  # noqa: S104
+    else:
+        vip, port = _endpoint(words[1])
     flags = [each for word in words[3:] if word[0] == "(" for each in word.strip("()").split(",")]
     rest = " ".join(word for word in words[3:] if word[0] != "(")
     return SeenService(
@@ -276,6 +285,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "addresses": _addresses,
     "links": _links,
     "resets": _resets,
+    "marks": read_marks,
     "units": _units,
     "table": _table,
     "sync": _sync,

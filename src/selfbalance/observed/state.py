@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from selfbalance.model.words import IPAddress
+from selfbalance.observed.marks import SeenMarks
 from selfbalance.plugins import Facts
 
 
@@ -64,7 +65,11 @@ class SeenRealserver:
 
 @dataclass(frozen=True)
 class SeenService:
-    """A virtual service of the kernel's IPVS table, with its realservers."""
+    """A virtual service of the kernel's IPVS table, with its realservers.
+
+    One of a firewall mark has protocol `fwm`, the mark as `port`, and as `vip` the unspecified
+    address of its family.
+    """
 
     protocol: str
     vip: IPAddress
@@ -72,6 +77,20 @@ class SeenService:
     scheduler: str
     flags: frozenset[str]
     realservers: tuple[SeenRealserver, ...]
+
+    @property
+    def key(self) -> tuple[str, object, int]:
+        """What makes it one service: the same as `DesiredService.key`."""
+        if self.protocol == "fwm":
+            return ("fwm", self.port, self.vip.version)
+        return (self.protocol, self.vip, self.port)
+
+    @property
+    def endpoint(self) -> str:
+        """The service in a few words, for a person."""
+        if self.protocol == "fwm":
+            return f"of firewall mark {self.port} (IPv{self.vip.version})"
+        return f"{self.protocol} {self.vip}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +121,7 @@ class NodeState:
     addresses: Mapping[str, frozenset[IPAddress]] = field(default_factory=dict)
     mac: str = ""
     held_resets: frozenset[IPAddress] = frozenset()
+    marks: SeenMarks = field(default_factory=SeenMarks)
     units: Mapping[str, SeenUnit] = field(default_factory=dict)
     table: tuple[SeenService, ...] = ()
     sync: frozenset[str] = frozenset()
@@ -117,6 +137,10 @@ class NodeState:
     def holds(self, address: IPAddress, interface: str) -> bool:
         """Whether the address is on that interface."""
         return address in self.addresses.get(interface, frozenset())
+
+    def role_in(self, instance: str) -> Role | None:
+        """Return the node's role in a VRRP instance, None where keepalived did not say."""
+        return next((each.role for each in self.instances if each.name == instance), None)
 
     @property
     def role(self) -> Role | None:

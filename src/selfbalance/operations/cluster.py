@@ -129,9 +129,10 @@ def _untouched(pending: set[str]) -> str:
 def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
     store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
     keep = [shell.snapshot(store, "before-activation")] if live else []
+    spread = () if live else ready.desired[plan.node].own_instances
     server.shell(
         name=f"{plan.act.value.capitalize()} keepalived on {plan.node}",
-        commands=[*keep, shell.activate(plan)],
+        commands=[*keep, shell.activate(plan, spread)],
         _retries=0,
     )
 

@@ -79,7 +79,7 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
     written = {file.path for file in plan.files}
     verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
     acts.append(f"systemctl {verb} selfbalance-watch.service")
-    if plan.vips or places.VIP_UNIT in written:
+    if plan.vips or written & {places.VIP_UNIT, places.MARKS}:
         acts.append("systemctl restart selfbalance-vip.service")
     acts.append(f"sync {places.UNITS}")  # what `enable` linked
     return StringCommand("; ".join(acts))
@@ -110,8 +110,11 @@ def snapshot(store: SnapshotStore, name: str) -> str:
     )
 
 
-def activate(plan: NodePlan) -> str:
-    """Put the proven configuration in its place and let keepalived take it."""
+def activate(plan: NodePlan, own_instances: Iterable[str] = ()) -> str:
+    """Put the proven configuration in its place and let keepalived take it.
+
+    Of its `own_instances` the node becomes MASTER, whoever is: on a cluster that serves nobody yet.
+    """
     acts = ["set -e"]
     if plan.config:
         acts.append(f"mv -f {places.STAGED_CONFIG} {places.CONFIG}")
@@ -126,6 +129,7 @@ def activate(plan: NodePlan) -> str:
         Act.RELOAD: ["systemctl reload-or-restart keepalived.service"],
         Act.RESTART: ["systemctl restart keepalived.service"],
     }[plan.act]
+    acts += [f"{places.GUARD} serving {shlex.quote(each)}" for each in own_instances]
     return "; ".join(acts)
 
 

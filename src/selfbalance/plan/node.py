@@ -8,7 +8,7 @@ from enum import Enum
 
 from selfbalance.desired import DesiredNode, File, places
 from selfbalance.gates.director import table_problems
-from selfbalance.observed import ClusterState, NodeState
+from selfbalance.observed import ClusterState, NodeState, SeenMarks
 
 
 class Act(str, Enum):
@@ -91,6 +91,7 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         vips=not all(
             seen.holds(vip, want.vip_interface) and vip in seen.held_resets for vip in want.vips
         )
+        or _marks_are_odd(want, seen)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
         together=config is not None and any(table_problems(want, seen)),
@@ -148,7 +149,7 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     # interrupted run has written and not started shows on the node itself.
     if not seen.drop_in_read or any(file.path == places.DROP_IN for file in files):
         return Act.RESTART
-    if config:
+    if config and not _sync_is_odd(want, seen):
         return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
     if any(table_problems(want, seen)) or _sync_is_odd(want, seen) or _weights_are_odd(want, seen):
@@ -156,16 +157,22 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     return Act.NONE
 
 
+def _marks_are_odd(want: DesiredNode, seen: NodeState) -> bool:
+    marks = {each.mark: (each.vip, each.port) for each in want.services if each.mark is not None}
+    peers = {mac: frozenset(marks) for mac in want.peer_macs.values()}
+    return want.marks and seen.marks != SeenMarks(seen.marks.tool, marks, peers)
+
+
 def _weights_are_odd(want: DesiredNode, seen: NodeState) -> bool:
     """Whether the table holds a weight that no check of keepalived has put there."""
-    wanted = {(service.vip, service.port): service.weights for service in want.services}
+    wanted = {service.key: service.weights for service in want.services}
     return any(
-        real.weight not in (0, wanted[service.vip, service.port].get(real.address))
+        real.weight not in (0, wanted[service.key].get(real.address))
         for service in seen.table
-        if (service.vip, service.port) in wanted
+        if service.key in wanted
         for real in service.realservers
     )
 
 
 def _sync_is_odd(want: DesiredNode, seen: NodeState) -> bool:
-    return want.sync_daemon and "sync" not in seen.unknown and len(seen.sync) != 1
+    return want.sync_daemon and "sync" not in seen.unknown and len(seen.sync) != want.sync_roles

@@ -12,7 +12,14 @@ import pluggy
 from selfbalance.errors import DescriptionError, PluginError
 from selfbalance.model import Cluster, Service
 from selfbalance.plugins import spec
-from selfbalance.plugins.builtin import backup_only, dr, folders, keepalived, kernel_schedulers
+from selfbalance.plugins.builtin import (
+    backup_only,
+    dr,
+    folders,
+    keepalived,
+    kernel_schedulers,
+    source_mac,
+)
 from selfbalance.plugins.registry import Registry
 from selfbalance.plugins.things import (
     Component,
@@ -25,7 +32,14 @@ from selfbalance.plugins.things import (
 if TYPE_CHECKING:
     from selfbalance.gates import Gate
 
-BUILT_IN: tuple[ModuleType, ...] = (kernel_schedulers, dr, backup_only, folders, keepalived)
+BUILT_IN: tuple[ModuleType, ...] = (
+    kernel_schedulers,
+    dr,
+    backup_only,
+    source_mac,
+    folders,
+    keepalived,
+)
 
 
 class Plugins:

@@ -77,11 +77,15 @@ class StandbyMode:
     """How a BACKUP is kept from balancing again what the MASTER has already balanced.
 
     `sync_daemon` says whether IPVS connections are synchronised from the MASTER to the others;
-    `objection` gives the reason why the mode cannot serve a description, or None.
+    `objection` gives the reason why the mode cannot serve a description, or None. With
+    `marks_clients`, every node balances what carries a firewall mark, and marks what comes from
+    anybody but a peer of the cluster: each VIP may have a MASTER of its own, and connections are
+    synchronised from every node to every other.
     """
 
     description: str
     sync_daemon: bool
+    marks_clients: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
     objection: Callable[[Cluster], str | None] = _no_objection
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from selfbalance.desired import DesiredNode
 from selfbalance.gates import View
-from selfbalance.observed import NodeState, Unobserved
+from selfbalance.observed import NodeState, SeenService, Unobserved
 from selfbalance.plugins import Verdict
 
 FORMAT = 1
@@ -41,11 +41,12 @@ def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
         return {"node": node.name, "observed": False, "reason": node.reason}
     want = view.desired[node.name]
     instance = node.instances[0] if node.instances else None
+    roles = dict.fromkeys(each.role.value for each in node.instances)
     sessions = [s for s in (_sessions(view, node.name)) if s is not None]
     return {
         "node": node.name,
         "observed": True,
-        "role": instance.role.value if instance else None,
+        "role": "+".join(sorted(roles, reverse=True)) or None,
         "vips": [str(vip) for vip in view.vips if node.holds(vip, want.interface)],
         "priority": instance.effective_priority if instance else None,
         "standing": _standing(want, node),
@@ -61,10 +62,6 @@ def _standing(want: DesiredNode, node: NodeState) -> str | None:
     return standing.value if standing else None
 
 
-def _director(view: View) -> NodeState | None:
-    return view.masters[0] if len(view.masters) == 1 else None
-
-
 def _weight(view: View, name: str) -> int | None:
     """The node's smallest weight in the director's table."""
     weights = [weight for weight, _ in _rows(view, name)]
@@ -77,14 +74,21 @@ def _sessions(view: View, name: str) -> list[int]:
 
 
 def _rows(view: View, name: str) -> list[tuple[int, int]]:
-    director = _director(view)
-    if director is None:
-        return []
     node = view.cluster.node(name)
     own = {node.address, node.address6}
     return [
         (real.weight, real.active_connections)
-        for service in director.table
+        for service in _directed(view)
         for real in service.realservers
         if real.address in own
     ]
+
+
+def _directed(view: View) -> Iterator[SeenService]:
+    """Yield every service as its VIP's director has it; none where that is not one node."""
+    for instance in view.cluster.instances:
+        masters = view.masters_of(instance)
+        if len(masters) == 1:
+            wanted = view.desired[masters[0].name].services
+            keys = {each.key for each in wanted if each.vip in instance.vips}
+            yield from (each for each in masters[0].table if each.key in keys)
