@@ -2,82 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
-from deployed import VIP, Site
-from stalls import Stalls, noted_stalls
+from deployed import Site
+from measured import SESSIONS, measure
 
-from selfbalance.lab.load import Probe, Report
-
-SESSIONS = 60
-STALL_S = 0.2
-"""Of the second that a probe waits, TCP's first repetition takes so much."""
 WRR = ", services=[Service(name='http', port=80, scheduler='wrr')]"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a client met while something was done, and when that began."""
-
-    report: Report
-    began: float
-    stalls: Stalls
-
-    @property
-    def last_failure_s(self) -> float:
-        """Seconds from the act to the start of the last probe that failed; 0 if none did.
-
-        The time that this machine itself stood still meanwhile does not count.
-        """
-        last = self.report.last_failure_after(self.began) or 0.0
-        return last - self.stalls.within(self.began, self.began + last)
-
-    @property
-    def failed_probes(self) -> list[Probe]:
-        """Probes that failed, but for those that waited while this machine itself stood still."""
-        return [
-            probe
-            for probe in self.report.failed_probes
-            if probe.error != "timed out" or self.stalls.within(probe.began, probe.ended) < STALL_S
-        ]
-
-    def assert_nothing_lost(self) -> None:
-        """Every download lived, every probe was answered."""
-        assert Counter(s.outcome for s in self.report.sessions) == {"alive": SESSIONS}
-        assert self.failed_probes == []
-
-    def tell(self, what: str) -> None:
-        """Print the figures that README quotes."""
-        outcomes = Counter(session.outcome for session in self.report.sessions)
-        last = self.report.last_failure_after(self.began)
-        stood = self.stalls.within(self.began, self.began + 10)
-        print(
-            f"\n{what}: sessions {dict(outcomes)}, {len(self.report.failed_probes)} of "
-            f"{len(self.report.probes)} probes failed"
-            + (f", the last began {last:.2f} s after" if last is not None else "")
-            + f"; in the 10 s after, this machine stood still for {stood:.2f} s"
-        )
-
-
-def measure(site: Site, act, what: str, seconds: float = 22.0) -> Measured:
-    """Hold 60 long downloads, probe every 20 ms, do `act` after 2 s; return what was met."""
-    with (
-        noted_stalls() as stalls,
-        site.lab.load(
-            f"http://{VIP}", sessions=SESSIONS, probe_interval=0.02, duration=seconds
-        ) as load,
-    ):
-        time.sleep(2)
-        began = time.monotonic()
-        act()
-        report = load.report()
-    measured = Measured(report, began, stalls)
-    measured.tell(what)
-    return measured
 
 
 def test_power_loss_of_the_master_fast(cluster: Site) -> None:
