@@ -78,9 +78,7 @@ def _desire_node(
             File(places.DROP_IN, rendering.drop_in(), 0o644),
             *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
-            File(
-                places.GUARD, rendering.guard(cluster, node, forwarding, standby, services), 0o700
-            ),
+            File(places.GUARD, rendering.guard(cluster, node, standby, services), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(

@@ -19,9 +19,6 @@ from selfbalance.plugins import ForwardingMethod, StandbyMode
 ASIDE = 53
 """The firewall mark that a leaving MASTER gives to what its peers send it (`ipvsadm(8)`, -f)."""
 
-IPVSADM_METHOD = {"DR": "-g", "TUN": "-i", "NAT": "-m"}
-"""keepalived's words for a forwarding method in those of ipvsadm(8)."""
-
 HANDOVER_MARGIN_S = 3
 """How much longer than its due time a hand-over is waited for, in seconds."""
 
@@ -128,7 +125,6 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
 def guard(
     cluster: Cluster,
     node: Node,
-    forwarding: ForwardingMethod,
     standby: StandbyMode,
     services: tuple[DesiredService, ...],
 ) -> str:
@@ -144,9 +140,8 @@ def guard(
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
         marks_clients=standby.marks_clients,
-        steered=list(_steered(cluster, services)),
+        steered=list(_steered(cluster, node, services)),
         scheduler=next((s.scheduler for s in services if not s.consistent), None),
-        method=IPVSADM_METHOD[forwarding.lvs_method],
         aside=ASIDE,
         own_addresses=_addresses(node),
         peer_addresses=[each for peer in cluster.peers_of(node) for each in _addresses(peer)],
@@ -159,17 +154,26 @@ def _standings(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str
     return {"name": instance.name, "file": _demotion_file(cluster, instance), **demotions}
 
 
-def _steered(cluster: Cluster, services: tuple[DesiredService, ...]) -> Iterator[dict[str, object]]:
-    """Yield the realservers of services for which two directors may choose differently."""
+def _steered(
+    cluster: Cluster, node: Node, services: tuple[DesiredService, ...]
+) -> Iterator[dict[str, object]]:
+    """Yield the services for which two directors may choose differently, and who takes over."""
     for service in services:
-        for node in cluster.nodes:
-            address = node.address_of(service.vip.version)
-            if not service.consistent and address is not None:
-                yield {
-                    "node": node.name,
-                    "service": _ipvsadm_service(service),
-                    "realserver": ipvsadm_endpoint(address, service.realserver_port),
-                }
+        if not service.consistent:
+            instance = cluster.instance_of(service.vip)
+            heirs = sorted(
+                cluster.peers_of(node), key=lambda peer: -cluster.priority_of(peer, instance)
+            )
+            yield {
+                "service": _ipvsadm_service(service),
+                "heirs": [f"{peer.name}={_realserver(peer, service)}" for peer in heirs],
+            }
+
+
+def _realserver(node: Node, service: DesiredService) -> str:
+    address = node.address_of(service.vip.version)
+    assert address is not None  # noqa: S101 - the model gives every node one of each VIP's family
+    return ipvsadm_endpoint(address, service.realserver_port)
 
 
 def _ipvsadm_service(service: DesiredService) -> str:
