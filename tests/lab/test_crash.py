@@ -32,7 +32,7 @@ def _lose_the_master(cluster: Site, bound_s: float) -> None:
     assert len(served_by_survivors) >= SESSIONS / 3
     assert [s for s in served_by_survivors if s.outcome != "alive"] == []
     assert measured.last_failure_s <= bound_s
-    assert not [each for each in report.failed_probes if each.began < measured.began - 1.1]
+    assert not [each for each in measured.failed_probes if each.began < measured.began - 1.1]
     # It comes back by itself, stands back, and takes nothing from anybody.
     heir = cluster.master()
     cluster.lab.power_on(master)
