@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from selfbalance import snapshots
 from selfbalance.desired import DesiredNode, desire
 from selfbalance.errors import DescriptionError
 from selfbalance.gates import builtin as built_in_gates
-from selfbalance.loading import plugins_from_outside
+from selfbalance.loading import home_of, plugins_from_outside
 from selfbalance.model import Cluster, from_toml
 from selfbalance.plugins import Plugins
 from selfbalance.secrets import resolve
@@ -18,8 +19,12 @@ from selfbalance.secrets import resolve
 
 @dataclass(frozen=True)
 class Deployment:
-    """Everything about one cluster that a run needs. Holds secrets: never print it."""
+    """Everything about one cluster that a run needs. Holds secrets: never print it.
 
+    `home` is the folder that holds inventories/.
+    """
+
+    home: Path
     cluster: Cluster
     plugins: Plugins = field(repr=False)
     desired: Mapping[str, DesiredNode] = field(repr=False)
@@ -27,6 +32,14 @@ class Deployment:
     def to_json(self) -> object:
         """Serialise for pyinfra's `debug-inventory`: the description, no secret."""
         return self.cluster.to_json()
+
+
+def every_plugin(modules: Iterable[ModuleType] = ()) -> Plugins:
+    """Return these modules' things and all that is built in, of whatever room.
+
+    Raises `PluginError`.
+    """
+    return Plugins((*modules, built_in_gates, snapshots))
 
 
 def deployment(
@@ -41,9 +54,10 @@ def deployment(
     cluster = description if isinstance(description, Cluster) else _read(base / description)
     if isinstance(description, Path):
         place = str(description)
-    loaded = Plugins((*plugins, *plugins_from_outside(base), built_in_gates))
+    loaded = every_plugin((*plugins, *plugins_from_outside(base)))
     loaded.check(cluster, place)
-    return Deployment(cluster, loaded, desire(cluster, loaded, resolve(cluster, place, base)))
+    desired = desire(cluster, loaded, resolve(cluster, place, base))
+    return Deployment(home_of(base), cluster, loaded, desired)
 
 
 def _read(path: Path) -> Cluster:

@@ -4,9 +4,11 @@ from selfbalance.plugins.manager import Plugins
 from selfbalance.plugins.spec import hook
 from selfbalance.plugins.things import (
     Component,
+    ControllerStore,
     ForwardingMethod,
     Problem,
     Scheduler,
+    SnapshotOf,
     SnapshotStore,
     StandbyMode,
     Verdict,
@@ -14,10 +16,12 @@ from selfbalance.plugins.things import (
 
 __all__ = [
     "Component",
+    "ControllerStore",
     "ForwardingMethod",
     "Plugins",
     "Problem",
     "Scheduler",
+    "SnapshotOf",
     "SnapshotStore",
     "StandbyMode",
     "Verdict",
