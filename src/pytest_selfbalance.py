@@ -27,8 +27,21 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs on real nodes, before `-m` chooses."""
+    for item in items:
+        if "on_real_nodes" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.lab)
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def on_real_nodes() -> None:
+    """Say that a test needs the lab: whatever asks for this, by way of others too, is marked."""
+
+
+@pytest.fixture(scope="session")
+def lab(on_real_nodes: None) -> Iterator[Lab]:  # noqa: ARG001 - it marks
     """Three real nodes, booted afresh and taken down at the end.
 
     SELFBALANCE_TEST_LAB names a running lab to use and to leave running. Where no lab can boot,

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,8 @@ from selfbalance.lab import Lab
 from selfbalance.plugins import ControllerStore, SnapshotOf, SnapshotStore
 
 _LIMIT_S = 20
+_BEGUN_S = 0.5
+"""After so long a store is in the middle of its work, and waits for more."""
 
 
 class Refused(Exception):  # noqa: N818 - an answer, like pytest's own outcomes
@@ -82,6 +85,7 @@ class Here:
             assert process.stdin
             process.stdin.write(content)
             process.stdin.flush()
+            time.sleep(_BEGUN_S)
             os.killpg(process.pid, signal.SIGKILL)
 
     def block(self) -> None:

@@ -104,9 +104,7 @@ class Rendered(OnPaper[T]):
 
 
 class OnNodes(Suite[T]):
-    """What only real nodes can say."""
-
-    pytestmark = pytest.mark.lab
+    """What only real nodes can say. Whatever asks for `deployed` is marked `lab`."""
 
     @pytest.fixture
     def deployed(self, site: Site, named: str) -> Iterator[Site]:
