@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
+from selfbalance import snapshots
 from selfbalance.desired import DesiredNode, depends_on_facts, desire
 from selfbalance.errors import DescriptionError, ObservationError
 from selfbalance.gates import builtin as built_in_gates
-from selfbalance.loading import plugins_from_outside
+from selfbalance.loading import home_of, plugins_from_outside
 from selfbalance.model import Cluster, Secret, from_toml
 from selfbalance.observed import ClusterState, facts_of
 from selfbalance.plugins import Plugins
@@ -22,8 +23,11 @@ class Deployment:
     """Everything about one cluster that a run needs. Holds secrets: never print it.
 
     `desired` follows from the description; what follows from facts too is there once `informed`.
+
+    `home` is the folder that holds inventories/.
     """
 
+    home: Path
     cluster: Cluster
     plugins: Plugins = field(repr=False)
     secrets: Mapping[Secret, str] = field(repr=False)
@@ -52,6 +56,14 @@ class Deployment:
         return self.cluster.to_json()
 
 
+def every_plugin(modules: Iterable[ModuleType] = ()) -> Plugins:
+    """Return these modules' things and all that is built in, of whatever room.
+
+    Raises `PluginError`.
+    """
+    return Plugins((*modules, built_in_gates, snapshots))
+
+
 def deployment(
     description: Cluster | Path, place: str, base: Path, plugins: Iterable[ModuleType] = ()
 ) -> Deployment:
@@ -64,10 +76,10 @@ def deployment(
     cluster = description if isinstance(description, Cluster) else _read(base / description)
     if isinstance(description, Path):
         place = str(description)
-    loaded = Plugins((*plugins, *plugins_from_outside(base), built_in_gates))
+    loaded = every_plugin((*plugins, *plugins_from_outside(base)))
     loaded.check(cluster, place)
     secrets = resolve(cluster, place, base)
-    return Deployment(cluster, loaded, secrets, desire(cluster, loaded, secrets))
+    return Deployment(home_of(base), cluster, loaded, secrets, desire(cluster, loaded, secrets))
 
 
 def _read(path: Path) -> Cluster:

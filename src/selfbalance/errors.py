@@ -14,6 +14,11 @@ else:
     _Base = getattr(sys.modules.get("pyinfra.api.exceptions"), "PyinfraError", Exception)
 
 
+# pyinfra_cli prefixes its line with the innermost frame, which is ours and tells the operator
+# nothing where the message itself names the operator's own file. An error with this has no frames.
+_NO_FRAMES = property(lambda _self: None, lambda _self, _traceback: None)
+
+
 class SelfbalanceError(_Base):
     """Said to the operator in one line, without a stack trace."""
 
@@ -25,14 +30,19 @@ class DescriptionError(SelfbalanceError):
     """
 
     if _Base is not Exception:
-        # pyinfra_cli prefixes its line with the innermost frame, which is ours and tells the
-        # operator nothing: the message itself names the operator's own file.
-        __traceback__ = property(lambda _self: None, lambda _self, _traceback: None)
+        __traceback__ = _NO_FRAMES
 
 
 class PluginError(SelfbalanceError):
     """A plugin is wrong. The message names the plugin, where it stands and what it should be."""
 
+    if _Base is not Exception:
+        __traceback__ = _NO_FRAMES
+
 
 class ObservationError(SelfbalanceError):
     """What a node reported could not be read. What could not be observed counts as bad."""
+
+
+class SnapshotError(SelfbalanceError):
+    """A snapshot could not be kept, or is none that may be used. The message names it, and why."""

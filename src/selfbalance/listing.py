@@ -9,10 +9,9 @@ from types import ModuleType
 
 import click
 
+from selfbalance.deployment import every_plugin
 from selfbalance.errors import SelfbalanceError
-from selfbalance.gates import builtin as built_in_gates
 from selfbalance.loading import plugins_from_outside
-from selfbalance.plugins import Plugins
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def entries(inventory: Path) -> list[Entry]:
     Raises `PluginError` where a plugin is wrong.
     """
     outside = plugins_from_outside(inventory)
-    plugins = Plugins((*outside, built_in_gates))
+    plugins = every_plugin(outside)
     origins = {module.__name__: _origin(module) for module in outside}
     return [
         Entry(registry.kind, name, origins.get(registry.plugin_of(name), "built in"), thing)

@@ -31,8 +31,13 @@ def plugin_folder(inventory: Path) -> Path:
         if not Path(named).is_dir():
             raise PluginError(f"{FOLDER} is {named!r}, which is no folder; name one, or unset it")
         return Path(named)
+    return home_of(inventory) / "plugins"
+
+
+def home_of(inventory: Path) -> Path:
+    """Return the folder that holds inventories/, or the inventory's own where it is not there."""
     inventory = inventory.resolve()
-    return (inventory.parent if inventory.name == "inventories" else inventory) / "plugins"
+    return inventory.parent if inventory.name == "inventories" else inventory
 
 
 def plugins_from_outside(inventory: Path) -> tuple[ModuleType, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from selfbalance import errors
 
-KINDS = ("DescriptionError", "PluginError", "ObservationError")
+KINDS = ("DescriptionError", "PluginError", "ObservationError", "SnapshotError")
 
 ASK = """
 import sys
@@ -55,7 +55,7 @@ def test_inside_of_a_run_they_are_pyinfras_own_kind_which_it_says_in_one_line():
         "True",
         f"['SelfbalanceError', {base}] said False",
         f"['DescriptionError', 'SelfbalanceError', {base}] said True",
-        f"['PluginError', 'SelfbalanceError', {base}] said False",
+        f"['PluginError', 'SelfbalanceError', {base}] said True",
         f"['ObservationError', 'SelfbalanceError', {base}] said False",
     ]
 

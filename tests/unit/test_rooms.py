@@ -22,7 +22,7 @@ ORDER = [
     {"gates"},
     {"plan"},
     {"status"},
-    {"secrets", "loading", "deployment", "journal"},
+    {"secrets", "loading", "snapshots", "deployment", "journal"},
     {"inventory"},
     {"operations"},
     {"deploys"},
@@ -31,7 +31,7 @@ RANK = {room: rank for rank, row in enumerate(ORDER) for room in row}
 PURE = {"errors", "model", "plugins", "desired", "observed", "gates", "plan", "status"}
 # The lab knows nothing of the cluster; config.py's rails and the command line stand at the door.
 APART = {"lab": {"lab", "errors"}, "rails": {"rails", "errors"}}
-AT_THE_DOOR = {"cli", "listing", "__main__"}
+AT_THE_DOOR = {"cli", "listing", "testing", "__main__"}
 IMPURE = {"pyinfra", "gevent", "subprocess", "socket", "paramiko", "asyncio", "multiprocessing"}
 FRONT = {"", "errors", "model"}
 
@@ -114,6 +114,17 @@ def test_arrows_point_to_purer_rooms(path):
 def test_nobody_but_the_command_line_knows_the_lab(path):
     if _room(path) not in {"lab", *AT_THE_DOOR}:
         assert "lab" not in _rooms_imported(path)
+
+
+@EVERY_FILE
+def test_only_what_is_for_tests_knows_pytest(path):
+    """No deployer needs it: it comes with the extra `selfbalance[testing]`."""
+    if _room(path) != "testing":
+        assert "testing" not in _rooms_imported(path)
+        assert not {name.split(".")[0] for name in _imports(path)} & {
+            "pytest",
+            "pytest_selfbalance",
+        }
 
 
 @EVERY_FILE

@@ -21,6 +21,7 @@ from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
 from selfbalance.operations import shell
 from selfbalance.operations.context import Step, refusal
+from selfbalance.operations.keeping import BEFORE, keep_here
 from selfbalance.operations.looking import (
     SIGHTS,
     cluster_hosts,
@@ -30,7 +31,7 @@ from selfbalance.operations.looking import (
 )
 from selfbalance.operations.saying import say
 from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
-from selfbalance.plugins import Problem, Verdict
+from selfbalance.plugins import ControllerStore, Problem, SnapshotStore, Verdict
 from selfbalance.status import as_json, show
 
 
@@ -110,6 +111,8 @@ def _roll(
     live = any(seen.keepalived_active for seen in SIGHTS.of_all(hosts).seen)
     for wave in rollout.waves:
         for name in wave:
+            if live:
+                yield from _keep_here(ready, by_name[name], pending)
             step = Step(by_name[name], partial(_activate, ready, plans[name], live))
             yield step.command()
             SIGHTS.forget(by_name[name])
@@ -126,9 +129,24 @@ def _untouched(pending: set[str]) -> str:
     return f"not touched: {', '.join(sorted(pending))}" if pending else "no node is left to touch"
 
 
+def _keep_here(
+    ready: Deployment, host: Host, pending: set[str]
+) -> Generator[FunctionCommand, None, None]:
+    """Let a store of the controller have the node's snapshot, before anything is done to it."""
+    store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
+    if isinstance(store, ControllerStore):
+        step = Step(host, partial(keep_here, ready, store, host, BEFORE))
+        yield step.command()
+        if step.error:
+            raise OperationError(
+                f"{host.name}: no snapshot could be kept: {step.error}; {_untouched(pending)}; "
+                "mend that, or choose another store: snapshots"
+            )
+
+
 def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
     store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
-    keep = [shell.snapshot(store, "before-activation")] if live else []
+    keep = [shell.snapshot(store, BEFORE)] if live and isinstance(store, SnapshotStore) else []
     spread = () if live else ready.desired[plan.node].own_instances
     server.shell(
         name=f"{plan.act.value.capitalize()} keepalived on {plan.node}",

@@ -4,10 +4,12 @@ from selfbalance.plugins.manager import Plugins
 from selfbalance.plugins.spec import hook
 from selfbalance.plugins.things import (
     Component,
+    ControllerStore,
     Facts,
     ForwardingMethod,
     Problem,
     Scheduler,
+    SnapshotOf,
     SnapshotStore,
     StandbyMode,
     Verdict,
@@ -15,11 +17,13 @@ from selfbalance.plugins.things import (
 
 __all__ = [
     "Component",
+    "ControllerStore",
     "Facts",
     "ForwardingMethod",
     "Plugins",
     "Problem",
     "Scheduler",
+    "SnapshotOf",
     "SnapshotStore",
     "StandbyMode",
     "Verdict",

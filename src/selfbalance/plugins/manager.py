@@ -23,6 +23,7 @@ from selfbalance.plugins.builtin import (
 from selfbalance.plugins.registry import Registry
 from selfbalance.plugins.things import (
     Component,
+    ControllerStore,
     ForwardingMethod,
     Scheduler,
     SnapshotStore,
@@ -55,9 +56,11 @@ class Plugins:
             "forwarding method", ForwardingMethod
         )
         self.standby_modes: Registry[StandbyMode] = Registry("standby mode", StandbyMode)
-        self.snapshot_stores: Registry[SnapshotStore] = Registry("snapshot store", SnapshotStore)
+        self.snapshot_stores: Registry[SnapshotStore | ControllerStore] = Registry(
+            "snapshot store", SnapshotStore, ControllerStore
+        )
         self.components: Registry[Component] = Registry("component", Component)
-        self.gates: Registry[Gate] = Registry("gate", None)
+        self.gates: Registry[Gate] = Registry("gate")
         self._manager = pluggy.PluginManager("selfbalance")
         self._manager.add_hookspecs(spec)
         for module in (*modules, *BUILT_IN):

@@ -13,10 +13,10 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Things of one kind, for instance "scheduler", in the order in which they came."""
 
-    def __init__(self, kind: str, check: type | None) -> None:
-        """Keep things of `kind`; `check` is the type they must have, None for any callable."""
+    def __init__(self, kind: str, *types: type) -> None:
+        """Keep things of `kind`, of one of these types; without any, of any that is callable."""
         self.kind = kind
-        self._check = check
+        self._types = types
         self._things: dict[str, T] = {}
         self._plugins: dict[str, str] = {}
         self._places: dict[str, str] = {}
@@ -26,9 +26,9 @@ class Registry(Generic[T]):
 
         `place` is where the plugin's file enters it, " (FILE:LINE)", for such an error.
         """
-        fits = callable(thing) if self._check is None else isinstance(thing, self._check)
+        fits = isinstance(thing, self._types) if self._types else callable(thing)
         if not fits:
-            wanted = "a function" if self._check is None else f"a {self._check.__name__}"
+            wanted = " or ".join(f"a {each.__name__}" for each in self._types) or "a function"
             raise PluginError(
                 f"plugin {plugin}: {self.kind} '{name}' is a {type(thing).__name__}; "
                 f"it should be {wanted}{place}"

@@ -15,6 +15,7 @@ import pluggy
 
 from selfbalance.plugins.things import (
     Component,
+    ControllerStore,
     ForwardingMethod,
     Scheduler,
     SnapshotStore,
@@ -53,7 +54,7 @@ def register_standby_modes(register: Register[StandbyMode]) -> None:
 
 
 @_spec
-def register_snapshot_stores(register: Register[SnapshotStore]) -> None:
+def register_snapshot_stores(register: Register[SnapshotStore | ControllerStore]) -> None:
     """Register snapshot stores: where a snapshot lives, how it is written and read back."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from selfbalance.model import Cluster, Node
 
@@ -92,7 +93,7 @@ class StandbyMode:
 
 @dataclass(frozen=True)
 class SnapshotStore:
-    """Where a node's snapshots live: what was there before the node was touched.
+    """Where a node keeps its own snapshots: what was there before the node was touched.
 
     `save` is the body of a POSIX shell function that keeps its standard input under the name `$1`
     atomically, beside some older ones. `load` is one that prints it again, or with `$2` the one
@@ -103,6 +104,39 @@ class SnapshotStore:
     description: str
     save: str
     load: str
+
+    @property
+    def on_node(self) -> bool:
+        """Whether a node reaches its snapshots by itself."""
+        return True
+
+
+@dataclass(frozen=True)
+class SnapshotOf:
+    """Which snapshot, of which node. `home` is the controller's folder that holds inventories/."""
+
+    home: Path
+    cluster: str
+    node: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ControllerStore:
+    """Where the controller keeps the nodes' snapshots; the nodes themselves cannot reach them.
+
+    `save` keeps a content atomically, beside some older ones; `load` returns it, or the one that
+    many before it. What is torn or another node's it refuses. Both raise an error with a word.
+    """
+
+    description: str
+    save: Callable[[SnapshotOf, bytes], None]
+    load: Callable[[SnapshotOf, int], bytes]
+
+    @property
+    def on_node(self) -> bool:
+        """Whether a node reaches its snapshots by itself."""
+        return False
 
 
 @dataclass(frozen=True)

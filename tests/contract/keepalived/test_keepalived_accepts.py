@@ -8,7 +8,6 @@ import pytest
 from clusters import INTERFACES, PASSWORD, clusters, secrets_of, steady
 from hypothesis import given
 from hypothesis import strategies as st
-from namespace import Namespace
 
 from selfbalance import Check, Cluster, Node, Service, Vip, VrrpOptions
 from selfbalance.desired import desire, places
@@ -17,9 +16,9 @@ from selfbalance.operations import shell
 from selfbalance.plugins import Plugins
 from selfbalance.plugins.builtin.kernel_schedulers import SCHEDULERS
 from selfbalance.secrets import _VRRP_PASSWORD
+from selfbalance.testing.keepalived import TEST, Namespace
 
 PLUGINS = Plugins()
-TEST = f"keepalived -t -f {places.STAGED_CONFIG}"
 SHIPPED = str(shell.test_config().get_raw_value())
 
 
@@ -32,10 +31,7 @@ def confs(cluster: Cluster, password: str | None = None) -> list[str]:
 
 def judged(namespace: Namespace, conf: str, command: str = TEST) -> tuple[int, str]:
     """What keepalived says about a staged configuration: exit code and every word."""
-    staged = namespace.place(places.STAGED_CONFIG)
-    staged.write_text(conf, encoding="utf-8")
-    staged.chmod(0o600)
-    return namespace.run(command)
+    return namespace.judge(conf, command)
 
 
 def small(**more: object) -> Cluster:

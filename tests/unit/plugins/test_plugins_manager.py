@@ -18,7 +18,7 @@ KINDS = [
     ("register_schedulers", "scheduler", "a Scheduler"),
     ("register_forwarding_methods", "forwarding method", "a ForwardingMethod"),
     ("register_standby_modes", "standby mode", "a StandbyMode"),
-    ("register_snapshot_stores", "snapshot store", "a SnapshotStore"),
+    ("register_snapshot_stores", "snapshot store", "a SnapshotStore or a ControllerStore"),
     ("register_components", "component", "a Component"),
     ("register_gates", "gate", "a function"),
 ]

@@ -28,7 +28,8 @@ mv "$new" "{folder}/$1"\
 
 _LOAD = """\
 kept="{folder}/$1${{2:+.$2}}"
-read -r kind format node sum <"$kept" || return 1
+[ -s "$kept" ] || {{ echo "$kept: cannot open: No such file, or nothing in it" >&2; return 1; }}
+read -r kind format node sum <"$kept" || {{ echo "$kept is torn: its head is cut" >&2; return 1; }}
 [ "$kind $format" = "selfbalance-snapshot 1" ] || {{ echo "$kept is no snapshot" >&2; return 1; }}
 [ "$node" = "$(uname -n)" ] || {{ echo "$kept is a snapshot of $node, not ours" >&2; return 1; }}
 body=$(tail -n +2 "$kept" | sha256sum) || return 1

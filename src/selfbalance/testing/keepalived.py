@@ -7,17 +7,25 @@ its standard input, and its answer is their exit code.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from selfbalance.desired import places
+from selfbalance.testing.nodes import missing
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
+TEST = f"keepalived -t -f {places.STAGED_CONFIG}"
+"""keepalived's proof of what is staged (keepalived(8)); silence and 0 where it is right."""
+
 LIMIT_S = 20
 """keepalived 2.2.7 loops for ever, or crashes, on a track_file that no block defines."""
+
+INTERFACES = ("eth0", "eth1", "bond0")
+"""Those that are there unless others are asked for."""
 
 _SETUP = """\
 set -eu
@@ -80,6 +88,13 @@ class Namespace:
         _pipe(self._process.stdin).flush()
         return int(self._answer()), (self.room / "said").read_text(encoding="utf-8")
 
+    def judge(self, conf: str, command: str = TEST) -> tuple[int, str]:
+        """Return what keepalived says about a staged configuration: exit code and every word."""
+        staged = self.place(places.STAGED_CONFIG)
+        staged.write_text(conf, encoding="utf-8")
+        staged.chmod(0o600)
+        return self.run(command)
+
     def close(self) -> None:
         """End the process; the namespaces end with it."""
         _pipe(self._process.stdin).close()
@@ -88,6 +103,21 @@ class Namespace:
 
     def _answer(self) -> str:
         return _pipe(self._process.stdout).readline().strip()
+
+
+def private(room: Path, interfaces: Iterable[str] = INTERFACES) -> Iterator[Namespace]:
+    """Yield a namespace in the empty folder `room`; skip, or fail, where there cannot be one."""
+    lacking = [
+        tool for tool in ("keepalived", "unshare", "ip") if not shutil.which(tool, path=PATH)
+    ]
+    if lacking:
+        missing(f"not installed here: {', '.join(lacking)}")
+    try:
+        namespace = Namespace(room, interfaces)
+    except OSError as error:
+        missing(str(error))
+    yield namespace
+    namespace.close()
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

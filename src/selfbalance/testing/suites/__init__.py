@@ -1,0 +1,1 @@
+"""The conformance suites: one file for each swap point."""

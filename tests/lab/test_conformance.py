@@ -1,0 +1,100 @@
+"""The built-ins go through the shipped suites on real nodes, as everybody's plugins do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from deployed import VIP, Site
+
+from selfbalance.deployment import every_plugin
+from selfbalance.plugins.builtin.kernel_schedulers import SCHEDULERS
+from selfbalance.testing import (
+    ComponentOnNodes,
+    ForwardingOnNodes,
+    GateOnNodes,
+    SchedulerOnNodes,
+    StandbyOnNodes,
+    StoreOnNodes,
+)
+from selfbalance.testing.tables import table_of
+
+PLUGINS = every_plugin()
+
+
+@pytest.mark.parametrize("named", ["wrr", "sh"])
+class TestSchedulers(SchedulerOnNodes):
+    """One with weights, one with flags; all of them are below, and `mh` is in every other test."""
+
+
+PORTS = {name: 8000 + number for number, name in enumerate(SCHEDULERS)}
+LISTEN = "".join(f" listen {port};" for port in PORTS.values())
+NGINX = "/etc/nginx/nginx.conf"
+
+
+@pytest.fixture
+def many_ports(site: Site) -> Iterator[Site]:
+    """A cluster of one service for each scheduler, and web servers that listen for all."""
+    services = [
+        {"name": name, "port": port, "scheduler": name, "check": {"port": 80}}
+        for name, port in PORTS.items()
+    ]
+    _on_all(site, f"cp {NGINX} {NGINX}.one; sed -i 's/location = /{LISTEN} &/' {NGINX}")
+    with site.well(f"detection='calm', services={services}"):
+        yield site
+    _on_all(site, f"mv {NGINX}.one {NGINX}")
+
+
+def _on_all(site: Site, command: str) -> None:
+    for node in site.lab.nodes:
+        site.lab.run(node.name, f"{command} && nginx -t -q && nginx -s reload")
+
+
+def test_the_kernel_has_every_scheduler_and_each_answers(many_ports: Site) -> None:
+    """All at once, in one table: a change for each would take minutes."""
+    lab = many_ports.lab
+    for name, port in PORTS.items():
+        found = {table_of(lab, node.name, port=port).scheduler for node in lab.nodes}
+        assert found == {name}
+        probes = lab.requests(f"http://{VIP}:{port}/", count=10)
+        assert [probe for probe in probes if not probe.ok] == [], name
+
+
+@pytest.mark.parametrize("named", list(PLUGINS.forwarding_methods))
+class TestForwarding(ForwardingOnNodes):
+    """Each built-in method."""
+
+
+@pytest.mark.parametrize("named", list(PLUGINS.standby_modes))
+class TestStandby(StandbyOnNodes):
+    """Each built-in mode."""
+
+
+@pytest.mark.parametrize("named", list(PLUGINS.snapshot_stores))
+class TestStores(StoreOnNodes):
+    """Each built-in store."""
+
+
+@pytest.mark.parametrize("named", list(PLUGINS.components))
+class TestComponents(ComponentOnNodes):
+    """Each built-in component."""
+
+
+#: Gate -> what it must notice, and what undoes that.
+HARM = {
+    "nodes": ("systemctl stop selfbalance-watch", "true"),
+    "vip": ("ip addr add 192.0.2.10/32 dev eth0", "ip addr del 192.0.2.10/32 dev eth0"),
+    "director": ("ipvsadm --delete-server -t 192.0.2.10:80 -r 192.0.2.11:80", "true"),
+    "realservers": ("ip addr del 192.0.2.10/32 dev lo", "true"),
+    "kernel": ("sysctl -qw net.ipv4.conf.all.arp_ignore=0", "true"),
+    "drift": ("echo '# x' >> /etc/keepalived/keepalived.conf", "true"),
+}
+
+
+@pytest.mark.parametrize(("named", "doing"), HARM.items(), ids=HARM)
+class TestGates(GateOnNodes):
+    """Each built-in gate."""
+
+
+def test_no_built_in_gate_is_left_out() -> None:
+    assert list(HARM) == list(PLUGINS.gates)
