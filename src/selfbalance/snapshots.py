@@ -79,6 +79,8 @@ def _lock(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
+        # Under pyinfra `os.close` is gevent's, which closes later what is no regular file (25.8.1).
+        fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 

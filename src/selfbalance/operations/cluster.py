@@ -139,8 +139,8 @@ def _keep_here(
         yield step.command()
         if step.error:
             raise OperationError(
-                f"{host.name}: no snapshot could be kept: {step.error}; {_untouched(pending)}; "
-                "mend that, or choose another store: snapshots"
+                f"{host.name}: no snapshot could be kept: {step.error}; keepalived was not touched "
+                f"on {', '.join(sorted(pending))}; mend that, or describe another store: snapshots"
             )
 
 

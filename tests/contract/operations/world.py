@@ -279,6 +279,10 @@ class NodeConnector(FakeConnector):
         elif kind == "activate":
             if not WORLD.activate(name, text, deployed):
                 return None
+        elif kind == "snapshot" and "base64" in text:
+            table = f"-A -t 192.0.2.10:80 -s mh # of {name}\n"
+            config = has["files"].get(places.CONFIG, [""])[0]
+            return "\n".join(base64.b64encode(each.encode()).decode() for each in (table, config))
         elif kind == "ask":
             path = text.split()[1].strip("'")
             return has["files"].get(path, [""])[0]
