@@ -47,7 +47,7 @@ def weights(site: Site, node: str) -> dict[str, int]:
     return {real: int(weight) for real, weight in re.findall(r"-r (\S+):80 .* -w (\d+)", table)}
 
 
-def test_weights_of_all_follow_from_facts_and_outlast_a_node(weighed: Site) -> None:
+def test_weights_of_all_follow_from_facts_and_outlast_a_node(weighed: Site, tmp_path: Path) -> None:
     expected = {str(node.address): n for n, node in enumerate(weighed.lab.nodes, 1)}
     for node in weighed.lab.nodes:
         assert weights(weighed, node.name) == expected
@@ -56,6 +56,13 @@ def test_weights_of_all_follow_from_facts_and_outlast_a_node(weighed: Site) -> N
     again = weighed.pyinfra("cluster", "-y", "-vvv")
     assert again.code == 0, again.text
     assert {again.commands(node.name) for node in weighed.lab.nodes} == {1}, again.text
+
+    (tmp_path / "by_mac.py").write_text(BY_MAC.replace("- 10", "- 8"))
+    weighed.deploy()
+    expected = {address: weight + 2 for address, weight in expected.items()}
+    assert {node.name: weights(weighed, node.name) for node in weighed.lab.nodes} == {
+        node.name: expected for node in weighed.lab.nodes
+    }
 
     gone, *others = weighed.backups()[-1], *weighed.powered()
     others.remove(gone)
