@@ -97,12 +97,12 @@ SYSCTLS = {
     "net.ipv4.vs.expire_quiescent_template": "1",
     "net.ipv4.vs.sync_threshold": "3 50",
 }
-SLOPPY = {"net.ipv4.vs.sloppy_tcp": "1"}
+SLOPPY, STRICT = {"net.ipv4.vs.sloppy_tcp": "1"}, {"net.ipv4.vs.sloppy_tcp": "0"}
 
 
 @pytest.mark.parametrize(
     ("schedulers", "more"),
-    [(("mh", "mh"), SLOPPY), (("wrr", "sh"), SLOPPY), (("wrr", "lc"), {})],
+    [(("mh", "mh"), SLOPPY), (("wrr", "sh"), SLOPPY), (("wrr", "lc"), STRICT)],
 )
 def test_sysctls_are_those_of_the_parts_in_use(schedulers, more):
     first, second = schedulers

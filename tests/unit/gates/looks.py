@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -31,6 +32,8 @@ NAMES = ("web1", "web2", "web3")
 MASTER = "web2"
 VIP = IPv4Address("192.0.2.10")
 VIP6 = IPv6Address("2001:db8:5b::10")
+MEMORY_BYTES = 320 * 2**20
+"""What a node of the lab has, in whole 64 MiB."""
 STRANGER = "02:00:5e:10:00:00"
 
 
@@ -76,9 +79,15 @@ def _link_local(cluster: Cluster, name: str) -> IPAddress:
     return ip_address(f"fe80::5b:ff:fe00:{0x0B + _index(cluster, name):x}")
 
 
-def healthy(cluster: Cluster = CLUSTER, master: str = MASTER) -> dict[str, NodeState]:
-    """Each node as it is seen in a healthy cluster, for some time now."""
-    return {want.name: _healthy(cluster, want, master) for want in desired(cluster).values()}
+Wants = Mapping[str, DesiredNode]
+
+
+def healthy(
+    cluster: Cluster = CLUSTER, master: str = MASTER, wants: Wants | None = None
+) -> dict[str, NodeState]:
+    """Each node as it is seen in a healthy cluster, for some time now; it has what `wants` say."""
+    wants = wants or desired(cluster)
+    return {want.name: _healthy(cluster, want, master) for want in wants.values()}
 
 
 def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
@@ -87,7 +96,7 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
     standing = Standing.SERVING if is_master else Standing.FRESH
     demotion = cluster.demotion_of(node, standing)
     return replace(
-        bare(cluster, want.name),
+        bare(cluster, want.name, want),
         packages={"ipvsadm": "1:1.31-1+b1", "keepalived": "1:2.2.7-1+b2"},
         files={
             file.path: SeenFile(file.sha256, file.mode, uid=0, gid=0) for file in want.all_files
@@ -150,9 +159,9 @@ def _seen(service: DesiredService) -> SeenService:
     )
 
 
-def bare(cluster: Cluster, name: str) -> NodeState:
+def bare(cluster: Cluster, name: str, want: DesiredNode | None = None) -> NodeState:
     """A node with its web server, to which nothing was deployed yet."""
-    want = desired(cluster)[name]
+    want = want or desired(cluster)[name]
     ports = (22, *sorted({service.port for service in want.services}))
     return NodeState(
         name=name,
@@ -163,6 +172,8 @@ def bare(cluster: Cluster, name: str) -> NodeState:
         sysctls={key: "0" for key in want.sysctls if ".conf." in key},
         addresses={"lo": frozenset(_LOOPBACK), want.interface: _own(cluster, name)},
         mac=mac(cluster, name),
+        cores=1,
+        memory_bytes=MEMORY_BYTES,
         units={
             unit: SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
             for unit in want.units

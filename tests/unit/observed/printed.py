@@ -52,6 +52,8 @@ SECTIONS = [
     "files",
     "sysctls",
     "modules",
+    "facts",
+    "recorded",
     "addresses",
     "links",
     "resets",
@@ -84,6 +86,11 @@ def _files(state: NodeState, _want: DesiredNode) -> list[str]:
         *(f"{file.sha256}  {path}" for path, file in files),
         *(f"={file.mode:o} {file.uid} {file.gid} {path}" for path, file in files),
     ]
+
+
+def _facts(state: NodeState, _want: DesiredNode) -> list[str]:
+    cpus = "0" if state.cores == 1 else f"0-{state.cores - 1}"
+    return [cpus, f"MemTotal:       {state.memory_bytes // 1024} kB"]
 
 
 def _addresses(state: NodeState, _want: DesiredNode) -> list[str]:
@@ -194,7 +201,15 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
         f"/proc/sys/{name.replace('.', '/')}:{value.replace(' ', chr(9))}"
         for name, value in state.sysctls.items()
     ],
-    "modules": lambda state, _: sorted(state.modules),
+    "modules": lambda state, _: [
+        *sorted(state.modules),
+        *(f"-{module}" for module in sorted(state.unavailable)),
+    ],
+    "facts": _facts,
+    "recorded": lambda state, _: [
+        f"{name} {each.cores} {each.memory_bytes} {each.mac}"
+        for name, each in state.recorded.items()
+    ],
     "addresses": _addresses,
     "links": lambda state, want: [
         f"2: {want.interface}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP "
