@@ -77,6 +77,8 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
         "systemctl daemon-reload",
     ]
     written = {file.path for file in plan.files}
+    # A package need not start what it brings. keepalived's turn comes later, behind gates.
+    acts += [f"systemctl start {_words([u])}" for u in packaged if u != "keepalived.service"]
     verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
     acts.append(f"systemctl {verb} selfbalance-watch.service")
     if plan.vips or written & {places.VIP_UNIT, places.MARKS}:

@@ -9,12 +9,18 @@ from types import ModuleType
 
 import pytest
 
+from selfbalance import testing
 from selfbalance.plugins import Plugins, spec
+from selfbalance.testing import nodes
 
 PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
 HOOKS = {name: thing for name, thing in vars(spec).items() if hasattr(thing, "selfbalance_spec")}
 _PARTS = re.split(r"^## `(register_\w+\([^)]*\))`$", PAGE, flags=re.MULTILINE)
-EXAMPLES = dict(zip(_PARTS[1::2], _PARTS[2::2], strict=True))
+EXAMPLES = {
+    heading: text.split("\n## ")[0]
+    for heading, text in zip(_PARTS[1::2], _PARTS[2::2], strict=True)
+}
+SUITES = PAGE.split("## For plugin authors: tests")[1]
 
 
 def test_the_page_has_every_hook_with_its_exact_arguments_in_the_same_order():
@@ -40,3 +46,21 @@ def test_each_example_registers_one_thing_by_its_hook(heading):
     ]
     (kind,) = mine
     assert heading == f"register_{kind.replace(' ', '_')}s(register)"
+
+
+def test_the_page_has_every_suite_and_every_variable():
+    suites = [name for name in testing.__all__ if name.endswith("Suite")]
+
+    assert sorted(re.findall(r"^\| `(\w+Suite)` \|", SUITES, re.MULTILINE)) == sorted(suites)
+    assert len(suites) == len(HOOKS)
+    for name in (nodes.RUNNING, nodes.REQUIRED):
+        assert f"`{name}=" in SUITES
+
+
+def test_the_example_of_a_test_is_a_test():
+    (source,) = re.findall(r"^```python\n(.*?)^```$", SUITES, re.MULTILINE | re.DOTALL)
+    names: dict[str, type] = {}
+    exec(compile(source, "docs/plugins.md", "exec"), names)
+
+    assert issubclass(names["TestDouble"], testing.SchedulerSuite)
+    assert names["TestDouble"].name == "double"
