@@ -32,7 +32,7 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             sysctls=_words(f"/proc/sys/{name.replace('.', '/')}" for name in desired.sysctls),
             modules=_words(desired.modules),
             facts=places.FACTS,
-            marks=places.MARKS,
+            marks=places.MARKS if desired.marks else "/dev/null",
             interface=shlex.quote(desired.interface),
             units=_words(desired.units),
             demotion=places.DEMOTION,
