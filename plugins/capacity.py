@@ -9,8 +9,8 @@ GIB = 2**30
 
 
 def by_capacity(node, facts):
-    """One for each core, but no more than one for each GiB of memory."""
-    return max(1, min(facts.cores, facts.memory_bytes // GIB))
+    """One for each core, but no more than one for each GiB of memory, rounded."""
+    return max(1, min(facts.cores, round(facts.memory_bytes / GIB)))
 
 
 @hook

@@ -33,7 +33,7 @@ class Deployment:
         """Return the deployment that takes into account what was observed.
 
         Raises `ObservationError` for a node of which nothing is known, neither from a look at it
-        nor from the others' records.
+        nor from the others' records, and `PluginError` for a plugin that cannot weigh a node.
         """
         if not depends_on_facts(self.cluster, self.plugins):
             return self
@@ -42,7 +42,8 @@ class Deployment:
         if unknown:
             raise ObservationError(
                 f"what every node should have follows from facts of {' and '.join(unknown)}, which "
-                "could not be seen and are on record on no other node"
+                "could not be seen; the others have no record of them, or differing ones; "
+                f"try: ssh {unknown[0]}"
             )
         ordered = {node.name: facts[node.name] for node in self.cluster.nodes}
         return replace(self, desired=desire(self.cluster, self.plugins, self.secrets, ordered))

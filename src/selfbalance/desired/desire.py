@@ -191,15 +191,8 @@ def _marks_of(cluster: Cluster) -> dict[tuple[IPAddress, int], int]:
 
 def _weight(plugins: Plugins, scheduler: str, node: Node, facts: Mapping[str, Facts] | None) -> int:
     """Ask the scheduler for a node's weight. What it says stands in keepalived.conf."""
-    asked = plugins.schedulers[scheduler]
-    if asked.weigh_observed is not None and facts is None:
-        return 1
     try:
-        weight: object = (
-            asked.weigh(node)
-            if asked.weigh_observed is None or facts is None
-            else asked.weigh_observed(node, facts[node.name])
-        )
+        weight: object = _weigh(plugins.schedulers[scheduler], node, facts)
     except Exception as error:  # a site's own scheduler may do anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise PluginError(
@@ -212,6 +205,12 @@ def _weight(plugins: Plugins, scheduler: str, node: Node, facts: Mapping[str, Fa
         f"plugin {plugins.schedulers.plugin_of(scheduler)}: scheduler '{scheduler}' gives "
         f"{node.name} the weight {weight!r}; a weight is a whole number from 1 to {HEAVIEST}"
     )
+
+
+def _weigh(scheduler: Scheduler, node: Node, facts: Mapping[str, Facts] | None) -> int:
+    if scheduler.weigh_observed is None:
+        return scheduler.weigh(node)
+    return 1 if facts is None else scheduler.weigh_observed(node, facts[node.name])
 
 
 def _modules(cluster: Cluster, plugins: Plugins) -> tuple[str, ...]:

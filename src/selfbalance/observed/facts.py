@@ -6,39 +6,55 @@ that its loss changes nobody's configuration.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from selfbalance.observed.state import ClusterState, NodeState
 from selfbalance.plugins import Facts
 
-if TYPE_CHECKING:
-    from selfbalance.observed.state import ClusterState, NodeState
-
 _MEMORY_STEP = 64 * 2**20
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def read_cpus(text: str) -> int:
     """Count a list of CPUs, "0-3,6" (Documentation/admin-guide/cputopology.rst, "online")."""
-    ranges = (part.split("-") for part in text.split(","))
-    return sum(int(last) - int(first) + 1 for first, *rest in ranges for last in [*rest, first][:1])
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text, re.ASCII):
+        raise ValueError(f"no list of CPUs: {text!r}")
+    ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
+    if any(each[0] > each[-1] for each in ranges):
+        raise ValueError(f"a list of CPUs that runs backwards: {text!r}")
+    return sum(each[-1] - each[0] + 1 for each in ranges)
 
 
 def read_memory(line: str) -> int:
-    """Read "MemTotal:  373364 kB" (proc(5), /proc/meminfo) as bytes, in steps of 64 MiB."""
+    """Read "MemTotal:  373364 kB" (proc(5), /proc/meminfo) as bytes, in whole 64 MiB."""
     name, number, unit = line.split()
     if (name, unit) != ("MemTotal:", "kB"):
         raise ValueError(f"no size of the memory: {line!r}")
-    return max(1, int(number) * 1024 // _MEMORY_STEP) * _MEMORY_STEP
+    return max(1, _count(number) * 1024 // _MEMORY_STEP) * _MEMORY_STEP
 
 
 def read_facts(lines: Sequence[str]) -> Mapping[str, Facts]:
     """Read a record: a line "NAME CORES MEMORY MAC" for each node, and comments."""
-    rows = (line.split() for line in lines if not line.startswith("#"))
-    return {name: Facts(int(cores), int(memory), mac) for name, cores, memory, mac in rows}
+    facts: dict[str, Facts] = {}
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        name, cores, memory, mac = line.split()
+        if name in facts or not _MAC.fullmatch(mac):
+            raise ValueError(f"not the facts of one node: {line!r}")
+        facts[name] = Facts(_count(cores), _count(memory), mac)
+    return facts
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]*", text):
+        raise ValueError(f"not a whole number above 0: {text!r}")
+    return int(text)
 
 
 def facts_of(state: ClusterState) -> Mapping[str, Facts]:
-    """Return the facts of every node that was seen, or that all records of the others agree on."""
+    """Return the facts of every node that told them, or of which all records say the same."""
     recorded: dict[str, set[Facts]] = {}
     for seen in state.seen:
         for name, facts in seen.recorded.items():

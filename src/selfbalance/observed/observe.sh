@@ -44,7 +44,9 @@ look() {
     section sysctls
     grep -H '' {{ sysctls }} 2>/dev/null
 
+    # A module is loaded, or modprobe says whether this kernel has it; -n loads nothing.
     section modules
+    command -v modprobe >/dev/null || echo '!no modprobe'
     for module in {{ modules }}; do
         if [ -d "/sys/module/$module" ]; then
             echo "$module"

@@ -16,6 +16,7 @@ from selfbalance.model import Cluster
 def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
     """Return one POSIX shell script that reports everything about the node, and changes nothing."""
     node = cluster.node(desired.name)
+    managed = [file.path for file in desired.all_files]
     own = [address for address in (node.address, node.address6) if address is not None]
     claims = [
         *(f"self={address}" for address in own),
@@ -28,11 +29,12 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
         .from_string(_text("observe.sh"))
         .render(
             packages=_words(desired.packages),
-            files=_words(file.path for file in desired.all_files),
+            files=_words(managed),
             sysctls=_words(f"/proc/sys/{name.replace('.', '/')}" for name in desired.sysctls),
             modules=_words(desired.modules),
-            facts=places.FACTS,
-            marks=places.MARKS if desired.marks else "/dev/null",
+            # What a former description left there is nobody's business.
+            facts=places.FACTS if places.FACTS in managed else "/dev/null",
+            marks=places.MARKS if places.MARKS in managed else "/dev/null",
             interface=shlex.quote(desired.interface),
             units=_words(desired.units),
             demotion=places.DEMOTION,

@@ -219,7 +219,7 @@ class _Gates:
         ]
 
 
-_FACTS_REMEDY = "let it be seen: ssh to it; until then files that follow from it seem changed"
+_FACTS_REMEDY = "mend that first: until then, files that follow from facts seem changed"
 
 
 def _problems(verdicts: dict[str, Verdict]) -> list[Problem]:

@@ -41,7 +41,7 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     try:
         ready = deployment_of(host).informed(state)
     except SelfbalanceError as error:
-        yield refusal(f"{error}; nothing was done to {host.name}; mend it, or see status.py")
+        yield refusal(f"{error}; nothing was done to {host.name}")
         return
     if lacking := lacking_modules(ready.desired, state, taking_part()):
         yield refusal(f"{lacking}; nothing was done to {host.name}; {LACKING_REMEDY}")

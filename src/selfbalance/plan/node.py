@@ -94,7 +94,8 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         or _marks_are_odd(want, seen)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
-        together=config is not None and any(table_problems(want, seen)),
+        together=config is not None
+        and (any(table_problems(want, seen)) or _weights_are_odd(want, seen)),
     )
 
 
@@ -104,13 +105,19 @@ LACKING_REMEDY = "choose what that kernel has, or give the node a kernel that ha
 def lacking_modules(
     desired: Mapping[str, DesiredNode], state: ClusterState, names: Container[str]
 ) -> str:
-    """Say which of the named nodes' kernels lack a module that is desired; empty if none does."""
+    """Say which of the named nodes' kernels lack a module that is desired; empty if none does.
+
+    A node that was seen but did not tell which modules it has is named too.
+    """
+    named = [seen for seen in state.seen if seen.name in names]
     return "; ".join(
-        f"{seen.name}: its kernel {seen.kernel} has no module {module}"
-        for seen in state.seen
-        if seen.name in names
-        for module in desired[seen.name].modules
-        if module in seen.unavailable
+        f"{seen.name}: which modules its kernel has could not be observed: "
+        f"{seen.unknown['modules']}"
+        if "modules" in seen.unknown
+        else f"{seen.name}: its kernel {seen.kernel} has no module {' nor '.join(lacking)}"
+        for seen in named
+        for lacking in [[m for m in desired[seen.name].modules if m in seen.unavailable]]
+        if lacking or "modules" in seen.unknown
     )
 
 

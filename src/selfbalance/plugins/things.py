@@ -12,8 +12,7 @@ from selfbalance.model import Cluster, Node
 class Facts:
     """What was observed of one node: CPUs that are online, memory in bytes, its interface's MAC.
 
-    Memory is counted in whole 64 MiB: a new kernel that keeps some kilobytes for itself changes
-    nobody's weight.
+    Memory is counted in whole 64 MiB, so that what a new kernel keeps for itself hardly ever shows.
     """
 
     cores: int
@@ -32,10 +31,10 @@ class Scheduler:
 
     `kernel` is the IPVS scheduler's name (ipvsadm(8), -s) and names the module `ip_vs_KERNEL`;
     `flags` are keepalived's keywords for its flags, `default_flags` the ones that are set unless
-    the description says otherwise; `weigh` gives a realserver's weight, 1 or more, or
-    `weigh_observed` does, from what was seen of the node. `consistent`
-    says that every director chooses the same realserver for a packet, so that two directors at
-    once, which a change of MASTER may have for a moment, do no harm.
+    the description says otherwise; `weigh` gives a realserver's weight, 1 or more, unless
+    `weigh_observed` does, from what was seen of the node. `consistent` says that every director
+    chooses the same realserver for a packet, so that two directors at once, which a change of
+    MASTER may have for a moment, do no harm.
     """
 
     kernel: str

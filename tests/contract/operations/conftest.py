@@ -13,9 +13,13 @@ from textwrap import dedent
 
 import pytest
 
+import selfbalance
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 _UNIT = REPOSITORY / "tests" / "unit"
+TESTED = Path(selfbalance.__file__).parents[1]
+"""Where the package lies that these tests import: the command line runs the same."""
 HELPERS = [HERE, *(_UNIT / room for room in ("model", "desired", "observed", "gates"))]
 PYINFRA = shutil.which("pyinfra", path=str(Path(sys.executable).parent)) or "pyinfra"
 ENTRY_POINT = "[pyinfra.connectors]\nnode = world:NodeConnector\n"
@@ -90,7 +94,7 @@ class Site:
             **{name: text for name, text in os.environ.items() if not name.startswith("PYINFRA_")},
             "HOME": str(path),
             "PYINFRA_PROGRESS": "off",
-            "PYTHONPATH": os.pathsep.join(map(str, [path / ".site", *HELPERS])),
+            "PYTHONPATH": os.pathsep.join(map(str, [path / ".site", *HELPERS, TESTED])),
             "WORLD": str(path / ".world"),
             "WORLD_LOG": str(path / ".log"),
         }

@@ -7,7 +7,8 @@ writes down all that reached a node in `$WORLD_LOG`, in one order.
 
 Host data changes one host: `down` refuses the connection; `fails` names kinds of commands that
 fail on it; `cut` lets its observation end in the middle; `deaf` nodes do not take what the kernel
-is told.
+is told; `lacks` names modules that its kernel does not have; `cores` says how many CPUs it has, and
+a GiB of memory for each.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import gevent
-from looks import bare, healthy, mac
+from blocks import parse as read_config
+from looks import MEMORY_BYTES, bare, healthy, mac
 from printed import printed
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.output import echo
@@ -33,9 +35,11 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from selfbalance.deployment import Deployment
-from selfbalance.desired import DesiredService, places
+from selfbalance.desired import places
 from selfbalance.model import Cluster
 from selfbalance.observed import NodeState, SeenFile, SeenRealserver, SeenService, SeenUnit
+from selfbalance.observed.facts import read_facts
+from selfbalance.plugins import Facts
 
 KINDS = {
     "section format": "look",
@@ -43,7 +47,7 @@ KINDS = {
     "modprobe -a": "kernel",
     "keepalived -t -f": "prove",
     "ipvsadm --save": "snapshot",
-    "keepalived.service": "activate",
+    "restart keepalived.service": "activate",
     "dpkg -l": "ask",
     "apt-get update": "update",
     "install": "install",
@@ -52,6 +56,7 @@ KINDS = {
 """What a command is for, by the first of these that it holds."""
 
 LOOKING = {"look", "ask"}
+GIB = 2**30
 
 
 def kind_of(command: str) -> str:
@@ -116,7 +121,7 @@ class World:
                 return False
             has["files"][places.CONFIG] = has["files"].pop(places.STAGED_CONFIG)
         has["drop_in_read"] = has["drop_in_read"] or not has["running"] or " restart " in command
-        has["running"] = [_as_json(service) for service in deployed.desired[name].services]
+        has["running"] = _virtual_servers(has["files"][places.CONFIG][0])
         has["master"] = has["master"] or not self.master(deployed.cluster)
         return True
 
@@ -126,7 +131,8 @@ class World:
         """Return what a look at the node sees."""
         cluster, want, has = deployed.cluster, deployed.desired[name], self.node(name)
         master = self.master(cluster)
-        good, nothing = healthy(cluster, master or name)[name], bare(cluster, name)
+        good = healthy(cluster, master or name, deployed.desired)[name]
+        nothing = bare(cluster, name, want)
         runs, is_master = bool(has["running"]), master == name
         on_lo = good.addresses["lo"] if has["vips"] else nothing.addresses["lo"]
         on_wire = (good if is_master else nothing).addresses[want.interface]
@@ -136,6 +142,10 @@ class World:
             files=_seen(has["files"], (file.path for file in want.all_files)),
             sysctls=_sysctls(good, has) if has["kernel"] else nothing.sysctls,
             modules=good.modules if has["kernel"] else nothing.modules,
+            unavailable=frozenset(has.get("lacks", ())),
+            cores=has.get("cores") or nothing.cores,
+            memory_bytes=has["cores"] * GIB if has.get("cores") else MEMORY_BYTES,
+            recorded=_recorded(has["files"]),
             addresses={"lo": on_lo, want.interface: on_wire},
             held_resets=good.held_resets if has["vips"] else frozenset(),
             units={unit: self._unit(name, unit) for unit in want.units},
@@ -199,9 +209,26 @@ def _sysctls(good: NodeState, has: dict[str, Any]) -> dict[str, str]:
     return {**good.sysctls, "net.ipv4.vs.backup_only": backup_only}
 
 
-def _as_json(service: DesiredService) -> list[Any]:
-    weights = {str(address): weight for address, weight in service.weights.items()}
-    return [str(service.vip), service.port, service.scheduler, list(service.flags), weights]
+def _virtual_servers(config: str) -> list[Any]:
+    """What keepalived makes of its configuration: virtual services as plain data."""
+    return [
+        [
+            server.words[1],
+            int(server.words[2]),
+            server.get("lvs_sched"),
+            [
+                block.words[0]
+                for block in server.inside
+                if block.words[0].startswith(("mh-", "sh-"))
+            ],
+            {real.words[1]: int(real.get("weight")) for real in server.all("real_server")},
+        ]
+        for server in read_config(config).all("virtual_server")
+    ]
+
+
+def _recorded(files: dict[str, Any]) -> Mapping[str, Facts]:
+    return read_facts(files[places.FACTS][0].splitlines()) if places.FACTS in files else {}
 
 
 def _seen(files: dict[str, Any], asked: Iterable[str]) -> dict[str, SeenFile]:
@@ -261,7 +288,8 @@ class NodeConnector(FakeConnector):
         """What a command prints, None where it fails."""
         name, deployed = self.host.name, self.host.data.get("selfbalance")
         if kind == "look":
-            WORLD.node(name)["deaf"] = self.host.data.get("deaf", False)
+            for fault in ("deaf", "lacks", "cores"):
+                WORLD.node(name)[fault] = self.host.data.get(fault, ())
             said = printed(WORLD.look(deployed, name), deployed.desired[name])
             return said[: len(said) // 2] if self.host.data.get("cut", False) else said
         has = WORLD.node(name)

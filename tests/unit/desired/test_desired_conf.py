@@ -32,7 +32,7 @@ def test_the_middle_one_of_three_nodes():
         "enable_script_security": "",
         "script_user": "root",
         "vrrp_version": "3",
-        "lvs_sync_daemon": "bond0 inst web id 51",
+        "lvs_sync_daemon": "bond0 inst web id 51 maxlen 1",
         "lvs_flush": "",
         "max_auto_priority": "-1",
         "vrrp_notify_fifo": "/run/selfbalance-watch/vrrp",
@@ -115,7 +115,7 @@ def test_what_every_file_has(case, name):
 
     assert general.one("enable_script_security")
     assert general.one("lvs_flush")
-    assert general.get("lvs_sync_daemon").split()[1:] == ["inst", "web", "id", "51"]
+    assert general.get("lvs_sync_daemon").partition(" ")[2] == "inst web id 51 maxlen 1"
     assert general.get("lvs_sync_daemon").split()[0] == file.one("vrrp_instance").get("interface")
     assert file.one("vrrp_instance").words[1] == general.get("lvs_sync_daemon").split()[2]
     assert {block.words[1] for block in file.all("bfd_instance")} == peers
@@ -313,7 +313,7 @@ def test_a_vip_with_its_own_vrid_names_one_instance_and_one_daemon():
 
     assert file.one("vrrp_instance").words[1] == "web-7"
     assert file.one("vrrp_instance").get("virtual_router_id") == "7"
-    assert file.one("global_defs").get("lvs_sync_daemon") == "bond0 inst web-7 id 7"
+    assert file.one("global_defs").get("lvs_sync_daemon") == "bond0 inst web-7 id 7 maxlen 1"
 
 
 def test_the_reader_of_these_tests_sees_a_brace_that_is_not_closed():

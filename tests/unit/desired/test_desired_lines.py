@@ -28,8 +28,13 @@ KEYWORDS = set(_WORDS.split())
 
 
 def _shape(text: str) -> list[tuple[str, int]]:
-    """What each line begins with, and how many words it has."""
-    return [(_keyword(line), len(line.split())) for line in text.split("\n")]
+    """What each line begins with, and how many words it has; in a here-document it is data."""
+    shape, data = [], False
+    for line in text.split("\n"):
+        data = data and line != "END"
+        shape.append(("DATA" if data else _keyword(line), len(line.split())))
+        data = data or line.endswith(("<<'END'", "<<'END' |"))
+    return shape
 
 
 def _keyword(line: str) -> str:

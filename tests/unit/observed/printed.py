@@ -52,9 +52,12 @@ SECTIONS = [
     "files",
     "sysctls",
     "modules",
+    "facts",
+    "recorded",
     "addresses",
     "links",
     "resets",
+    "marks",
     "units",
     "table",
     "sync",
@@ -84,6 +87,11 @@ def _files(state: NodeState, _want: DesiredNode) -> list[str]:
         *(f"{file.sha256}  {path}" for path, file in files),
         *(f"={file.mode:o} {file.uid} {file.gid} {path}" for path, file in files),
     ]
+
+
+def _facts(state: NodeState, _want: DesiredNode) -> list[str]:
+    cpus = "0" if state.cores == 1 else f"0-{state.cores - 1}"
+    return [cpus, f"MemTotal:       {state.memory_bytes // 1024} kB"]
 
 
 def _addresses(state: NodeState, _want: DesiredNode) -> list[str]:
@@ -125,6 +133,8 @@ def _table(state: NodeState, _want: DesiredNode) -> list[str]:
 def _service(service: SeenService) -> Iterable[str]:
     flags = f" ({','.join(sorted(service.flags))})" if service.flags else ""
     endpoint = _endpoint(service.vip, service.port)
+    if service.protocol == "fwm":
+        endpoint = f"{service.port}{' IPv6' if service.vip.version == 6 else ''}"
     yield f"{service.protocol.upper()}  {endpoint} {service.scheduler}{flags}"
     for real in service.realservers:
         yield (
@@ -135,6 +145,31 @@ def _service(service: SeenService) -> Iterable[str]:
 
 def _endpoint(address: IPAddress, port: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _marks(state: NodeState, want: DesiredNode) -> list[str]:
+    """What `selfbalance-marks show` prints where nft marks."""
+    if not state.marks.tool:
+        return []
+    lines = [f"tool {state.marks.tool}"]
+    for table, version in (("ip", 4), ("ip6", 6)):
+        marks = {m: to for m, to in state.marks.services.items() if to[0].version == version}
+        if not marks:
+            continue
+        lines += [
+            f"table {table} selfbalance {{",
+            "\tchain clients {",
+            "\t\ttype filter hook prerouting priority -150; policy accept;",
+            f'\t\tiifname != "{want.interface}" return',
+        ]
+        peers = state.marks.peers.items()
+        lines += [f"\t\tether saddr {mac} return" for mac, kept in peers if kept & {*marks}]
+        lines += [
+            f"\t\t{table} daddr {vip} tcp dport {port} meta mark set 0x{mark:08x}"
+            for mark, (vip, port) in marks.items()
+        ]
+        lines += ["\t}", "}"]
+    return lines
 
 
 def _sync(state: NodeState, want: DesiredNode) -> list[str]:
@@ -194,13 +229,22 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
         f"/proc/sys/{name.replace('.', '/')}:{value.replace(' ', chr(9))}"
         for name, value in state.sysctls.items()
     ],
-    "modules": lambda state, _: sorted(state.modules),
+    "modules": lambda state, _: [
+        *sorted(state.modules),
+        *(f"-{module}" for module in sorted(state.unavailable)),
+    ],
+    "facts": _facts,
+    "recorded": lambda state, _: [
+        f"{name} {each.cores} {each.memory_bytes} {each.mac}"
+        for name, each in state.recorded.items()
+    ],
     "addresses": _addresses,
     "links": lambda state, want: [
         f"2: {want.interface}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP "
         f"mode DEFAULT group default qlen 1000\\    link/ether {state.mac} brd ff:ff:ff:ff:ff:ff"
     ],
     "resets": lambda state, _: sorted(map(str, state.held_resets)),
+    "marks": _marks,
     "units": _units,
     "table": _table,
     "sync": _sync,

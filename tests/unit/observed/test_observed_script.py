@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from importlib.resources import files
@@ -84,7 +85,7 @@ WHOLE = {
 
 @pytest.mark.parametrize(("said", "held"), WHOLE.values(), ids=WHOLE)
 def test_only_a_whole_filter_holds_resets_back(said, held):
-    look = script().partition("section resets\n")[2].partition("section units")[0]
+    look = script().partition("section resets\n")[2].partition("section marks")[0]
 
     ran = subprocess.run(
         ["sh", "-u", "-c", f'tc() {{ printf %s "$SAID"; }}\n{look}'],
@@ -175,7 +176,9 @@ def test_on_this_machine_it_runs_to_its_end_and_what_is_not_there_is_unknown():
 
     assert state.unknown["links"] == "no interface nosuchnic0"
     assert state.unknown["claims"].startswith("the question who holds the VIP could not be sent")
-    assert state.unknown.keys() <= {"links", "claims", "units", "table", "sync", "addresses"}
+    missing = {"links", "claims", "units", "table", "sync", "addresses", "modules"}
+    assert state.unknown.keys() <= missing
+    assert (state.cores, state.memory_bytes > 0) == (os.cpu_count(), True)
     assert len(state.boot_id) == 36
     assert state.distribution
 

@@ -117,7 +117,7 @@ def _judged(name: str, section: str, lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["web1", "web2"])
-@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion"}))
+@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion", "recorded", "marks"}))
 def test_an_empty_section_is_never_healthy(section, name):
     assert _judged(name, section, section_of(TEXTS[name], section)) == []
     assert _judged(name, section, [])
@@ -306,13 +306,41 @@ GARBAGE = {
     "packages": [],
     "files": ["=644 0 0", "=rwx 0 0 /a", "word", "=644 root root /a", "=644 0 0 /no/digest"],
     "sysctls": ["net.ipv4.ip_forward = 1", "grep"],
+    "facts": [
+        "0",
+        "MemTotal: 4 kB",
+        "MemTotal: 4 kB\n0",
+        "0-\nMemTotal: 4 kB",
+        "3-0\nMemTotal: 4 kB",
+        "0-1-2\nMemTotal: 4 kB",
+        "0,\nMemTotal: 4 kB",
+        "-1\nMemTotal: 4 kB",
+        "0\nMemFree: 4 kB",
+        "0\nMemTotal: 4 MB",
+        "0\nMemTotal: 0 kB",
+        "0\nMemTotal: -4 kB",
+        "0\nMemTotal: 4",
+        "0\nMemTotal: 1_0 kB",
+    ],
+    "recorded": [
+        "web1",
+        "web1 1 1",
+        "web1 0 1 02:5b:00:00:00:0b",
+        "web1 1 -1 02:5b:00:00:00:0b",
+        "web1 one 1 02:5b:00:00:00:0b",
+        "web1 1 1 02:5b:00:00:00",
+        "web1 1 1 02:5B:00:00:00:0B",
+        "web1 1 1 02:5b:00:00:00:0b more",
+        "web1 1 1 02:5b:00:00:00:0b\nweb1 1 1 02:5b:00:00:00:0b",
+    ],
     "addresses": ["Cannot find device", "1: lo    inet here/8", "2: eth0"],
     "links": ["", "2: eth0: <UP> mtu 1500", "2: eth0\\ link/infiniband 00", "x link/ether"],
     "resets": ["192.0.2", "src_ip 192.0.2.10"],
     "units": ["LoadState=loaded", "Failed to connect to bus", "Id=a\nLoadState=loaded"],
     "table": [
         "Can't initialize ipvs: Permission denied\na\nb\nc",
-        "\n".join((*TABLE, "FWM  1 rr")),
+        "\n".join((*TABLE, "FWM  one rr")),
+        "\n".join((*TABLE, "FWM  1 IPv6")),
         "\n".join((*TABLE, "  -> 192.0.2.11:80   Route   1   0   0")),
         "\n".join((*TABLE, "TCP  192.0.2.10:http mh")),
         "\n".join((*TABLE, "TCP  192.0.2.10:80 mh", "  -> 192.0.2.11:80 Route x 0 0")),
