@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import count
+from zlib import crc32
 
 from selfbalance.desired import places, rendering
 from selfbalance.desired.node import DesiredNode, DesiredService, File
@@ -13,8 +13,8 @@ from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.plugins import Facts, Plugins, Scheduler, StandbyMode
 
-FIRST_MARK = 0x5B00
-"""Firewall marks of services count from here: 23296, in the order of VIPs and services."""
+MARKS = range(0x5B000000, 0x5C000000)
+"""Firewall marks that services may have."""
 
 HEAVIEST = 65535
 """The highest weight that is certain to work (ipvsadm(8), -w); keepalived itself takes more."""
@@ -145,8 +145,8 @@ def desired_services(
     cluster: Cluster, plugins: Plugins, facts: Mapping[str, Facts] | None = None
 ) -> tuple[DesiredService, ...]:
     """Return the IPVS table that every node must have, services in the order of the description."""
-    marks = count(FIRST_MARK)
     marking = plugins.standby_modes[cluster.standby].marks_clients
+    marks = _marks_of(cluster) if marking else {}
     return tuple(
         DesiredService(
             vip=vip.address,
@@ -165,12 +165,28 @@ def desired_services(
                 if address is not None
             },
             consistent=scheduler.consistent,
-            mark=next(marks) if marking else None,
+            mark=marks.get((vip.address, service.port)),
         )
         for vip in cluster.vips
         for service in cluster.services
         for scheduler in [plugins.schedulers[service.scheduler]]
     )
+
+
+def _marks_of(cluster: Cluster) -> dict[tuple[IPAddress, int], int]:
+    """Give each VIP and port a firewall mark that follows from them, not from their place.
+
+    The kernel knows a service by its mark: one that moved would end the sessions of the service
+    that had it.
+    """
+    marks: dict[tuple[IPAddress, int], int] = {}
+    for vip in cluster.vips:
+        for service in cluster.services:
+            at = crc32(f"{vip.address} {service.port}".encode())
+            while (mark := MARKS[at % len(MARKS)]) in marks.values():
+                at += 1
+            marks[vip.address, service.port] = mark
+    return marks
 
 
 def _weight(plugins: Plugins, scheduler: str, node: Node, facts: Mapping[str, Facts] | None) -> int:

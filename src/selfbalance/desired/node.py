@@ -84,7 +84,12 @@ class DesiredNode:
     @property
     def marks(self) -> bool:
         """Whether this node marks what comes from clients."""
-        return any(service.mark is not None for service in self.services)
+        return bool(self.marked)
+
+    @property
+    def marked(self) -> Mapping[int, tuple[IPAddress, int]]:
+        """The VIP and the port of each firewall mark."""
+        return {s.mark: (s.vip, s.port) for s in self.services if s.mark is not None}
 
     @property
     def all_files(self) -> tuple[File, ...]:

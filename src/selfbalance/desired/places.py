@@ -19,6 +19,6 @@ UNITS = "/etc/systemd/system"
 STAGING = "/var/lib/selfbalance/staging"
 
 
-def demotion(number: int) -> str:
-    """Return the file that says how far a node stands back in its instance of that number."""
-    return f"{DEMOTION}-{number + 1}" if number else DEMOTION
+def demotion(vrid: int | None) -> str:
+    """Return the file that says how far a node stands back: in that VRRP instance, or the first."""
+    return DEMOTION if vrid is None else f"{DEMOTION}-{vrid}"

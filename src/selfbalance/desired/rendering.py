@@ -96,7 +96,8 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
 
 
 def _demotion_file(cluster: Cluster, instance: VrrpInstance) -> str:
-    return places.demotion(cluster.instances.index(instance))
+    """Return the instance's file: a VIP that goes must not leave its file to the next one."""
+    return places.demotion(None if instance == cluster.instances[0] else instance.vrid)
 
 
 def _track_file(cluster: Cluster, instance: VrrpInstance) -> str:

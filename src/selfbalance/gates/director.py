@@ -21,9 +21,18 @@ def director(view: View) -> Verdict:
         problems += table_problems(want, seen)
         problems += _sync(view, want, seen)
     return Verdict(
-        f"tables equal on {len(view.state.seen)} nodes, sync master on {names(view.masters)}",
-        tuple(problems),
+        f"tables equal on {len(view.state.seen)} nodes, {_who_tells(view)}", tuple(problems)
     )
+
+
+_BOTH = 2
+"""Sync daemons of a node that is master and backup of each other."""
+
+
+def _who_tells(view: View) -> str:
+    if any(want.sync_roles == _BOTH for want in view.desired.values()):
+        return "sync master and backup on each"
+    return f"sync master on {names(view.masters)}"
 
 
 _DIRECT = "Route"
@@ -104,7 +113,7 @@ def _endpoints(some: Iterable[tuple[IPAddress, int]]) -> str:
 
 
 def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
-    """Exactly one daemon a node. backup_only acts only while that one is `backup`."""
+    """Exactly one daemon a node, as backup_only acts only while that one is `backup`; or both."""
     if not want.sync_daemon or {"sync", "keepalived"} & seen.unknown.keys():
         return
     if not seen.keepalived_active:
@@ -120,7 +129,7 @@ def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
 
 
 def _expected_sync(view: View, want: DesiredNode, seen: NodeState) -> set[str]:
-    if want.sync_roles == 2:
+    if want.sync_roles == _BOTH:
         return {"master", "backup"}
     return {"master"} if seen in view.masters else {"backup"}
 

@@ -11,7 +11,7 @@ from selfbalance.plugins import Problem, Verdict
 
 
 def kernel(view: View) -> Verdict:
-    """Compare each module and each sysctl with what is desired."""
+    """Compare modules, sysctls, held resets and firewall marks with what is desired."""
     problems = []
     for want, seen in view.pairs():
         for module in want.modules:
@@ -36,7 +36,7 @@ def kernel(view: View) -> Verdict:
             ]
     want = next(iter(view.desired.values()))
     return Verdict(
-        f"{len(want.modules)} modules and {len(want.sysctls)} sysctls as described",
+        f"{len(want.modules)} modules and {len(want.sysctls)} sysctls as described{_by(view)}",
         tuple(problems),
     )
 
@@ -45,28 +45,42 @@ def _marks(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Yield how a node marks otherwise than it should: balanced twice, or never."""
     if not want.marks or "marks" in seen.unknown:
         return
-    marks = {each.mark: (each.vip, each.port) for each in want.services if each.mark is not None}
-    if dict(seen.marks.services) != marks:
+    if seen.marks.services != want.marked:
         yield Problem(
-            f"{seen.name}: what comes from clients is not marked as it should be",
+            f"{seen.name}: what comes from clients is not marked as it should be: new ones are "
+            f"served by {seen.name} itself, where it is MASTER",
             seen.name,
             _REMEDY,
         )
-        return
+    elif want.peers.keys() == want.peer_macs.keys():
+        yield from _peers(want, seen)
+
+
+def _peers(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    strangers = set(seen.marks.peers) - set(want.peer_macs.values())
     for peer, mac in want.peer_macs.items():
-        if seen.marks.peers.get(mac) != marks.keys():
+        if seen.marks.peers.get(mac) != frozenset(want.marked):
+            former = seen.recorded[peer].mac if peer in seen.recorded else ""
+            strangers.discard(former)
+            known = f", not {former}" if former not in ("", mac) else ""
             yield Problem(
-                f"{seen.name} takes {peer} for a client: it does not know its MAC {mac}; "
-                f"what {peer} sends it is balanced again",
+                f"{seen.name} takes {peer} for a client: it does not know that its MAC is {mac}"
+                f"{known}; what {peer} sends it is balanced again",
                 seen.name,
                 _REMEDY,
             )
-    for mac in sorted(seen.marks.peers.keys() - set(want.peer_macs.values())):
+    for mac in sorted(strangers):
         yield Problem(
             f"{seen.name} takes {mac} for a node of the cluster, which has no such MAC",
             seen.name,
             _REMEDY,
         )
+
+
+def _by(view: View) -> str:
+    """Say what marks, as far as somebody does."""
+    tools = sorted({seen.marks.tool for want, seen in view.pairs() if want.marks} - {""})
+    return f", clients marked by {' and '.join(tools)}" if tools else ""
 
 
 _REMEDY = "put it right: run cluster.py; then find out who changed it"

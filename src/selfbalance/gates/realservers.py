@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from selfbalance.desired import DesiredNode
+from selfbalance.desired import DesiredNode, places
 from selfbalance.gates.view import View
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, SeenService
@@ -110,7 +110,14 @@ def _answers(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem
             elif mac != seen.peer_macs.get(peer):
                 yield Problem(
                     f"{peer} sent a connection for {service.vip}:{service.port} on to {mac}: "
-                    "it balances although it is BACKUP",
+                    f"it balances again what {seen.name} has balanced",
                     peer,
-                    f"on {peer}: sysctl net.ipv4.vs.backup_only; ipvsadm --list --daemon",
+                    f"on {peer}: {_STANDBY[want.marks]}",
                 )
+
+
+_STANDBY = {
+    False: "sysctl net.ipv4.vs.backup_only; ipvsadm --list --daemon",
+    True: f"{places.MARKS} show; ip link",
+}
+"""Where to look if a node balances what it should serve: does it mark clients?"""

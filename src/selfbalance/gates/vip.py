@@ -39,16 +39,17 @@ def _roles(view: View, instance: VrrpInstance) -> Iterator[Problem]:
 
 def _alive(view: View) -> Iterator[Problem]:
     for seen in view.state.seen:
-        for instance in seen.instances:
-            if instance.role in (Role.FAULT, Role.INIT):
+        for role in dict.fromkeys(each.role for each in seen.instances):
+            if role in (Role.FAULT, Role.INIT):
                 yield Problem(
-                    f"{seen.name}: keepalived is in {instance.role.value}",
+                    f"{seen.name}: keepalived is in {role.value}",
                     seen.name,
                     f"on {seen.name}: journalctl -u keepalived -n 50",
                 )
-        if not seen.instances and seen.keepalived_active and "keepalived" not in seen.unknown:
+        missing = [i.name for i in view.cluster.instances if seen.role_in(i.name) is None]
+        if missing and seen.keepalived_active and "keepalived" not in seen.unknown:
             yield Problem(
-                f"{seen.name}: keepalived runs but has no VRRP instance",
+                f"{seen.name}: keepalived runs but has no VRRP instance {' nor '.join(missing)}",
                 seen.name,
                 f"on {seen.name}: systemctl restart keepalived",
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -297,5 +296,10 @@ def _version_2(cluster: Cluster) -> None:
             "vrrp.version 2 counts whole seconds, too slow for detection 'fast'; "
             "write detection = 'calm', or version = 3"
         )
-    if not any(isinstance(vip.address, IPv4Address) for vip in cluster.vips):
-        raise ValueError("vrrp.version 2 knows no IPv6; write version = 3")
+    for instance in cluster.instances:
+        if instance.family == 6:
+            vips = " ".join(map(str, instance.vips))
+            raise ValueError(
+                f"vrrp.version 2 knows no IPv6, and VRID {instance.vrid} has no other VIP than "
+                f"{vips}; write version = 3"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -79,16 +80,14 @@ def _part(lines: Sequence[str], peer: re.Pattern[str], mark: re.Pattern[str]) ->
 def _tc(lines: Sequence[str]) -> Iterator[_Part]:
     """Yield a part a mark. A filter is a head, its keys, and its actions (tc-flower(8))."""
     filters = [_filter(part) for part in _parts(lines, "filter ")]
+    passed = defaultdict(set)
+    for each in filters:
+        if each.get("action") == "pass":
+            passed[each["dst_ip"], each["dst_port"]].add(each["src_mac"])
     for each in filters:
         if "mark" in each:
-            place = (each["dst_ip"], each["dst_port"])
-            macs = {
-                other["src_mac"]
-                for other in filters
-                if "src_mac" in other and (other["dst_ip"], other["dst_port"]) == place
-                if other.get("action") == "pass"
-            }
-            yield macs, {int(each["mark"]): (ip_address(place[0]), int(place[1]))}
+            vip, port = each["dst_ip"], each["dst_port"]
+            yield passed[vip, port], {int(each["mark"]): (ip_address(vip), int(port))}
 
 
 def _filter(lines: Sequence[str]) -> Mapping[str, str]:

@@ -80,7 +80,7 @@ look() {
     done
 
     section marks
-    [ ! -e {{ marks }} ] || {{ marks }} show || echo '!what this node marks could not be asked'
+    [ ! -x {{ marks }} ] || {{ marks }} show || echo '!what this node marks could not be asked'
 
     section units
     systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {{ units }} ||

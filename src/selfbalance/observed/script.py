@@ -34,7 +34,7 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             modules=_words(desired.modules),
             # What a former description left there is nobody's business.
             facts=places.FACTS if places.FACTS in managed else "/dev/null",
-            marks=places.MARKS,
+            marks=places.MARKS if places.MARKS in managed else "/dev/null",
             interface=shlex.quote(desired.interface),
             units=_words(desired.units),
             demotion=places.DEMOTION,

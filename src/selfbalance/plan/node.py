@@ -165,9 +165,8 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
 
 
 def _marks_are_odd(want: DesiredNode, seen: NodeState) -> bool:
-    marks = {each.mark: (each.vip, each.port) for each in want.services if each.mark is not None}
-    peers = {mac: frozenset(marks) for mac in want.peer_macs.values()}
-    return want.marks and seen.marks != SeenMarks(seen.marks.tool, marks, peers)
+    peers = {mac: frozenset(want.marked) for mac in want.peer_macs.values()}
+    return want.marks and seen.marks != SeenMarks(seen.marks.tool, want.marked, peers)
 
 
 def _weights_are_odd(want: DesiredNode, seen: NodeState) -> bool:

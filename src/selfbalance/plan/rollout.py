@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from selfbalance.gates import View
-from selfbalance.observed import Role
 from selfbalance.plan.node import Act, NodePlan
 
 
@@ -35,6 +34,6 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     live = any(seen.keepalived_active or "units" in seen.unknown for seen in view.state.seen)
     if not live or any(plans[name].together for name in acting):
         return Rollout((tuple(sorted(acting, key=lambda name: _TURN[plans[name].act])),))
-    masters = {seen.name for seen in view.state.seen if seen.role is Role.MASTER}
+    masters = {seen.name for seen in view.masters}
     ordered = sorted(acting, key=lambda name: name in masters)
     return Rollout(tuple((name,) for name in ordered))

@@ -47,8 +47,11 @@ def small(**more: object) -> Cluster:
     )
 
 
+WIRES = st.sampled_from(INTERFACES)
+
+
 @steady(250)
-@given(cluster=clusters(st.sampled_from(INTERFACES)))
+@given(cluster=clusters(WIRES) | clusters(WIRES, standby="source-mac"))
 def test_every_configuration_of_every_valid_cluster_passes_in_silence(namespace, cluster):
     made = confs(cluster)
     paths = [f"{Path(places.CONFIG).parent}/{number}.conf" for number in range(len(made))]

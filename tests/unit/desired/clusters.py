@@ -129,17 +129,24 @@ def _nodes_and_vips(
 
 @st.composite
 def descriptions(
-    draw: st.DrawFn, wires: st.SearchStrategy[str] | None = None, max_nodes: int = 16
+    draw: st.DrawFn,
+    wires: st.SearchStrategy[str] | None = None,
+    max_nodes: int = 16,
+    standby: str | None = None,
 ) -> dict[str, object]:
     """What a description may say, as plain values: the same for code and for TOML."""
     wires = interfaces() if wires is None else wires
     families = draw(st.sampled_from(({4}, {6}, {4, 6})))
     version = draw(st.sampled_from((2, 3))) if 4 in families else 3
     nodes, vips = draw(_nodes_and_vips(families, wires, max_nodes))
-    if len(vips) == 1 and draw(st.booleans()):
-        vips[0]["vrid"] = draw(st.integers(1, 255))
+    vrids = draw(st.lists(st.integers(1, 255), min_size=7, max_size=7, unique=True))
+    # Version 2 speaks IPv4 only: there, an instance of VIPs of IPv6 is refused.
+    apart = standby == "source-mac" and (version == 3 or 6 not in families)
+    for vip in vips if apart or len(vips) == 1 else ():
+        if draw(st.booleans()):
+            vip["vrid"] = vrids.pop()
     vrrp: dict[str, object] = {
-        "vrid": draw(st.integers(1, 255)),
+        "vrid": vrids.pop(),
         "version": version,
         "unicast": draw(st.booleans()),
     }
@@ -153,14 +160,15 @@ def descriptions(
         "services": draw(_services()),
         "detection": "calm" if version == 2 else draw(st.sampled_from(("fast", "calm"))),
         "vrrp": vrrp,
+        **({"standby": standby} if standby else {}),
     }
 
 
 def clusters(
-    wires: st.SearchStrategy[str] | None = None, max_nodes: int = 16
+    wires: st.SearchStrategy[str] | None = None, max_nodes: int = 16, standby: str | None = None
 ) -> st.SearchStrategy[Cluster]:
-    """Every valid cluster, its interfaces among `wires` if given."""
-    return descriptions(wires, max_nodes).map(lambda description: Cluster(**description))
+    """Every valid cluster, its interfaces among `wires` if given, its standby mode named or not."""
+    return descriptions(wires, max_nodes, standby).map(lambda described: Cluster(**described))
 
 
 def secrets_of(cluster: Cluster) -> dict:

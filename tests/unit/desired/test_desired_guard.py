@@ -175,6 +175,13 @@ def test_an_heir_whose_web_server_is_dead_gets_no_new_clients(node):
     node.write("table", table(THREE, web2=0))
 
     assert node.run("stop", UP) == "handed over\n"
+    assert {line.split()[2].split(":")[0] for line in node.weights} == {"192.0.2.11", "192.0.2.12"}
+
+
+def test_where_no_web_server_is_well_nobody_is_led(node):
+    node.write("table", table(THREE, web2=0, web3=0))
+
+    assert node.run("stop", UP) == "handed over\n"
     assert node.weights == []
 
 

@@ -10,8 +10,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from clusters import secrets_of
 
 from selfbalance import Cluster, Node, Service, Vip
-from selfbalance.desired import DesiredNode, DesiredService, desire
+from selfbalance.desired import DesiredNode, DesiredService, depends_on_facts, desire
 from selfbalance.gates import View, builtin, judge
+from selfbalance.model import VrrpInstance
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import (
@@ -20,12 +21,13 @@ from selfbalance.observed import (
     Role,
     SeenFile,
     SeenInstance,
+    SeenMarks,
     SeenRealserver,
     SeenService,
     SeenUnit,
     Unobserved,
 )
-from selfbalance.plugins import Plugins, Problem
+from selfbalance.plugins import Facts, Plugins, Problem
 
 PLUGINS = Plugins((builtin,))
 NAMES = ("web1", "web2", "web3")
@@ -58,12 +60,23 @@ CLUSTER = described()
 DUAL = described(
     VIP, VIP6, services=[Service(name="http", port=80), Service(name="https", port=443)]
 )
+ACTIVE = described(
+    standby="source-mac",
+    vips=[Vip(address=VIP), Vip(address=VIP6, vrid=52)],
+    services=[Service(name="http", port=80), Service(name="https", port=443, scheduler="wrr")],
+)
+"""Two VIPs that may have two MASTERs."""
 
 
 @cache
 def desired(cluster: Cluster = CLUSTER) -> dict[str, DesiredNode]:
-    """What each node must have."""
-    return desire(cluster, PLUGINS, secrets_of(cluster))
+    """What each node must have, nodes being as they are seen here."""
+    return desire(cluster, PLUGINS, secrets_of(cluster), facts(cluster))
+
+
+def facts(cluster: Cluster) -> dict[str, Facts]:
+    """What nodes are known by."""
+    return {node.name: Facts(1, MEMORY_BYTES, mac(cluster, node.name)) for node in cluster.nodes}
 
 
 def mac(cluster: Cluster, name: str) -> str:
@@ -80,21 +93,28 @@ def _link_local(cluster: Cluster, name: str) -> IPAddress:
 
 
 Wants = Mapping[str, DesiredNode]
+Masters = str | tuple[str, ...]
+"""The MASTER of every VRRP instance, or each one's, in the order of the description."""
+
+
+def _mastered(cluster: Cluster, master: Masters) -> dict[IPAddress, str]:
+    """The MASTER of each VIP."""
+    instances = cluster.instances
+    masters = (master,) * len(instances) if isinstance(master, str) else master
+    return {vip: name for each, name in zip(instances, masters, strict=True) for vip in each.vips}
 
 
 def healthy(
-    cluster: Cluster = CLUSTER, master: str = MASTER, wants: Wants | None = None
+    cluster: Cluster = CLUSTER, master: Masters = MASTER, wants: Wants | None = None
 ) -> dict[str, NodeState]:
     """Each node as it is seen in a healthy cluster, for some time now; it has what `wants` say."""
     wants = wants or desired(cluster)
-    return {want.name: _healthy(cluster, want, master) for want in wants.values()}
+    masters = _mastered(cluster, master)
+    return {want.name: _healthy(cluster, want, masters) for want in wants.values()}
 
 
-def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
-    is_master = want.name == master
-    node = cluster.node(want.name)
-    standing = Standing.SERVING if is_master else Standing.FRESH
-    demotion = cluster.demotion_of(node, standing)
+def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str]) -> NodeState:
+    own = [vip for vip, name in masters.items() if name == want.name]
     return replace(
         bare(cluster, want.name, want),
         packages={"ipvsadm": "1:1.31-1+b1", "keepalived": "1:2.2.7-1+b2"},
@@ -105,30 +125,48 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
         modules=frozenset(want.modules),
         addresses={
             "lo": frozenset((*_LOOPBACK, *want.vips)),
-            want.interface: _own(cluster, want.name) | frozenset(want.vips if is_master else ()),
+            want.interface: _own(cluster, want.name) | frozenset(own),
         },
         held_resets=frozenset(want.vips),
         units={name: _unit(name) for name in want.units},
         table=tuple(_seen(service) for service in want.services),
-        sync=frozenset({"master" if is_master else "backup"}),
-        demotion=demotion,
-        drop_in_read=True,
-        instances=(
-            SeenInstance(
-                cluster.instances[0].name,
-                Role.MASTER if is_master else Role.BACKUP,
-                want.priority,
-                want.priority - demotion,
-            ),
+        sync=frozenset(
+            {"master", "backup"} if want.sync_roles == 2 else {"master" if own else "backup"}
         ),
-        claims={} if is_master else {vip: frozenset({mac(cluster, master)}) for vip in want.vips},
+        demotion=_demotion(cluster, want.name, cluster.instances[0], own),
+        drop_in_read=True,
+        marks=SeenMarks("nft" if want.marks else "", want.marked, _known(want)),
+        recorded=facts(cluster) if depends_on_facts(cluster, PLUGINS) else {},
+        instances=tuple(_instance(cluster, want.name, each, own) for each in cluster.instances),
+        claims={
+            vip: frozenset({mac(cluster, masters[vip])}) for vip in want.vips if vip not in own
+        },
         answers={
             (service.vip, service.port, peer): mac(cluster, peer)
             for service in want.services
             for peer in want.peers
-            if is_master
+            if service.vip in own
         },
     )
+
+
+def _demotion(cluster: Cluster, name: str, instance: VrrpInstance, own: list[IPAddress]) -> int:
+    standing = Standing.SERVING if instance.vips[0] in own else Standing.FRESH
+    return cluster.demotion_of(cluster.node(name), standing, instance)
+
+
+def _instance(
+    cluster: Cluster, name: str, instance: VrrpInstance, own: list[IPAddress]
+) -> SeenInstance:
+    role = Role.MASTER if instance.vips[0] in own else Role.BACKUP
+    base = cluster.priority_of(cluster.node(name), instance)
+    demotion = _demotion(cluster, name, instance, own)
+    return SeenInstance(instance.name, role, base, base - demotion)
+
+
+def _known(want: DesiredNode) -> dict[str, frozenset[int]]:
+    macs = want.peer_macs.values() if want.marks else ()
+    return {each: frozenset(want.marked) for each in macs}
 
 
 _LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
@@ -146,14 +184,15 @@ def _unit(name: str) -> SeenUnit:
 
 
 def _seen(service: DesiredService) -> SeenService:
+    marked = service.mark is not None
     return SeenService(
-        service.protocol,
-        service.vip,
-        service.port,
+        "fwm" if marked else service.protocol,
+        ip_address("::" if service.vip.version == 6 else "0.0.0.0") if marked else service.vip,
+        service.mark or service.port,
         service.scheduler,
         frozenset(service.flags),
         tuple(
-            SeenRealserver(address, service.port, "Route", weight, 0, 0)
+            SeenRealserver(address, service.realserver_port, "Route", weight, 0, 0)
             for address, weight in service.weights.items()
         ),
     )
@@ -189,7 +228,7 @@ _ANY = (ip_address("0.0.0.0"), ip_address("::"))
 class Look:
     """One look at a cluster that is healthy until a fault is put into it."""
 
-    def __init__(self, cluster: Cluster = CLUSTER, master: str = MASTER) -> None:
+    def __init__(self, cluster: Cluster = CLUSTER, master: Masters = MASTER) -> None:
         self.cluster = cluster
         self.master = master
         self.nodes: dict[str, NodeState | Unobserved] = {**healthy(cluster, master)}

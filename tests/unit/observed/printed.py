@@ -57,6 +57,7 @@ SECTIONS = [
     "addresses",
     "links",
     "resets",
+    "marks",
     "units",
     "table",
     "sync",
@@ -132,6 +133,8 @@ def _table(state: NodeState, _want: DesiredNode) -> list[str]:
 def _service(service: SeenService) -> Iterable[str]:
     flags = f" ({','.join(sorted(service.flags))})" if service.flags else ""
     endpoint = _endpoint(service.vip, service.port)
+    if service.protocol == "fwm":
+        endpoint = f"{service.port}{' IPv6' if service.vip.version == 6 else ''}"
     yield f"{service.protocol.upper()}  {endpoint} {service.scheduler}{flags}"
     for real in service.realservers:
         yield (
@@ -142,6 +145,31 @@ def _service(service: SeenService) -> Iterable[str]:
 
 def _endpoint(address: IPAddress, port: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _marks(state: NodeState, want: DesiredNode) -> list[str]:
+    """What `selfbalance-marks show` prints where nft marks."""
+    if not state.marks.tool:
+        return []
+    lines = [f"tool {state.marks.tool}"]
+    for table, version in (("ip", 4), ("ip6", 6)):
+        marks = {m: to for m, to in state.marks.services.items() if to[0].version == version}
+        if not marks:
+            continue
+        lines += [
+            f"table {table} selfbalance {{",
+            "\tchain clients {",
+            "\t\ttype filter hook prerouting priority -150; policy accept;",
+            f'\t\tiifname != "{want.interface}" return',
+        ]
+        peers = state.marks.peers.items()
+        lines += [f"\t\tether saddr {mac} return" for mac, kept in peers if kept & {*marks}]
+        lines += [
+            f"\t\t{table} daddr {vip} tcp dport {port} meta mark set 0x{mark:08x}"
+            for mark, (vip, port) in marks.items()
+        ]
+        lines += ["\t}", "}"]
+    return lines
 
 
 def _sync(state: NodeState, want: DesiredNode) -> list[str]:
@@ -216,6 +244,7 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
         f"mode DEFAULT group default qlen 1000\\    link/ether {state.mac} brd ff:ff:ff:ff:ff:ff"
     ],
     "resets": lambda state, _: sorted(map(str, state.held_resets)),
+    "marks": _marks,
     "units": _units,
     "table": _table,
     "sync": _sync,

@@ -85,7 +85,7 @@ WHOLE = {
 
 @pytest.mark.parametrize(("said", "held"), WHOLE.values(), ids=WHOLE)
 def test_only_a_whole_filter_holds_resets_back(said, held):
-    look = script().partition("section resets\n")[2].partition("section units")[0]
+    look = script().partition("section resets\n")[2].partition("section marks")[0]
 
     ran = subprocess.run(
         ["sh", "-u", "-c", f'tc() {{ printf %s "$SAID"; }}\n{look}'],

@@ -117,7 +117,7 @@ def _judged(name: str, section: str, lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["web1", "web2"])
-@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion", "recorded"}))
+@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion", "recorded", "marks"}))
 def test_an_empty_section_is_never_healthy(section, name):
     assert _judged(name, section, section_of(TEXTS[name], section)) == []
     assert _judged(name, section, [])
@@ -339,7 +339,8 @@ GARBAGE = {
     "units": ["LoadState=loaded", "Failed to connect to bus", "Id=a\nLoadState=loaded"],
     "table": [
         "Can't initialize ipvs: Permission denied\na\nb\nc",
-        "\n".join((*TABLE, "FWM  1 rr")),
+        "\n".join((*TABLE, "FWM  one rr")),
+        "\n".join((*TABLE, "FWM  1 IPv6")),
         "\n".join((*TABLE, "  -> 192.0.2.11:80   Route   1   0   0")),
         "\n".join((*TABLE, "TCP  192.0.2.10:http mh")),
         "\n".join((*TABLE, "TCP  192.0.2.10:80 mh", "  -> 192.0.2.11:80 Route x 0 0")),
