@@ -29,6 +29,8 @@ def _desire_node(
     forwarding = plugins.forwarding_methods[cluster.forwarding]
     standby = plugins.standby_modes[cluster.standby]
     services = desired_services(cluster, plugins)
+    table = rendering.ipvs_table(services, forwarding)
+    store = plugins.snapshot_stores[cluster.snapshots]
     vips = tuple(vip.address for vip in cluster.vips)
     modules = _modules(cluster, plugins)
     sysctls = _sysctls(cluster, plugins)
@@ -49,10 +51,10 @@ def _desire_node(
                 rendering.vip_unit(cluster, node, forwarding.vip_interface),
                 0o644,
             ),
-            File(places.WATCH, rendering.watch(standby), 0o700),
-            File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
-            File(places.DROP_IN, rendering.drop_in(), 0o644),
-            File(places.GUARD, rendering.guard(cluster, node, standby, services), 0o700),
+            File(places.WATCH, rendering.watch(cluster, node, standby, table), 0o700),
+            File(places.WATCH_UNIT, rendering.watch_unit(cluster, standby), 0o644),
+            File(places.DROP_IN, rendering.drop_in(standby), 0o644),
+            File(places.GUARD, rendering.guard(cluster, node, standby, services, store), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
@@ -66,6 +68,7 @@ def _desire_node(
         services=services,
         standings={cluster.demotion_of(node, each): each for each in Standing},
         peers={peer.name: _peer_address(cluster, peer) for peer in cluster.peers_of(node)},
+        apart=standby.apart,
     )
 
 

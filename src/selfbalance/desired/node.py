@@ -60,6 +60,7 @@ class DesiredNode:
     services: tuple[DesiredService, ...]
     standings: Mapping[int, Standing]
     peers: Mapping[str, IPAddress]
+    apart: bool = False
 
     @property
     def all_files(self) -> tuple[File, ...]:

@@ -13,7 +13,8 @@ from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
-from selfbalance.plugins import ForwardingMethod, StandbyMode
+from selfbalance.model.words import IPAddress
+from selfbalance.plugins import ForwardingMethod, SnapshotStore, StandbyMode
 
 HANDOVER_MARGIN_S = 3
 """How much longer than its due time a hand-over is waited for, in seconds."""
@@ -66,6 +67,7 @@ def keepalived_conf(
         password=password,
         events=places.EVENTS,
         demotion_file=places.DEMOTION,
+        namespace=places.NAMESPACE,
     )
 
 
@@ -109,7 +111,11 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
 
 
 def guard(
-    cluster: Cluster, node: Node, standby: StandbyMode, services: tuple[DesiredService, ...]
+    cluster: Cluster,
+    node: Node,
+    standby: StandbyMode,
+    services: tuple[DesiredService, ...],
+    store: SnapshotStore,
 ) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     due_s = 4 * _advert_interval_s(cluster)
@@ -123,6 +129,11 @@ def guard(
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
         others=list(_realservers_elsewhere(node, services)),
+        standby=standby,
+        store=store,
+        namespace=places.NAMESPACE,
+        kept=places.KEPT,
+        events=places.EVENTS,
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 
@@ -137,18 +148,48 @@ def _realservers_elsewhere(
                 yield {"vip": service.vip, "port": service.port, "address": address}
 
 
-def drop_in() -> str:
+_FORWARDING_OPTIONS = {"DR": "-g", "TUN": "-i", "NAT": "-m"}
+"""keepalived's word for a forwarding method to ipvsadm's (ipvsadm(8), "PARAMETERS")."""
+
+
+def ipvs_table(services: tuple[DesiredService, ...], forwarding: ForwardingMethod) -> list[str]:
+    """Return the described table as `ipvsadm --save --numeric` prints it."""
+    how = _FORWARDING_OPTIONS[forwarding.lvs_method]
+    lines = []
+    for service in services:
+        endpoint = f"-t {_endpoint(service.vip, service.port)}"
+        flags = f" -b {','.join(service.flags)}" if service.flags else ""
+        lines.append(f"-A {endpoint} -s {service.scheduler}{flags}")
+        lines += [
+            f"-a {endpoint} -r {_endpoint(address, service.port)} {how} -w {weight}"
+            for address, weight in service.weights.items()
+        ]
+    return lines
+
+
+def _endpoint(address: IPAddress, port: int) -> str:
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
+
+
+def drop_in(standby: StandbyMode) -> str:
     """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every node."""
-    return render("keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS)
+    return render(
+        "keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS, standby=standby
+    )
 
 
-def watch(standby: StandbyMode) -> str:
-    """Render the program that stands beside keepalived; alike on every node."""
+def watch(cluster: Cluster, node: Node, standby: StandbyMode, table: list[str]) -> str:
+    """Render the program that stands beside keepalived."""
     return render(
         "keepalived-watch.pl.j2",
         guard=places.GUARD,
         events=places.EVENTS,
         sync_threshold=_sync_threshold(standby),
+        standby=standby,
+        namespace=places.NAMESPACE,
+        interface=cluster.interface_of(node),
+        vips=[vip.address for vip in cluster.vips],
+        table=table,
     )
 
 
@@ -156,9 +197,15 @@ def _sync_threshold(standby: StandbyMode) -> str | None:
     return standby.sysctls.get("net.ipv4.vs.sync_threshold")
 
 
-def watch_unit(cluster: Cluster) -> str:
+def watch_unit(cluster: Cluster, standby: StandbyMode) -> str:
     """Render the unit that runs `watch`."""
-    return render("selfbalance-watch.service.j2", watch=places.WATCH, cluster=cluster)
+    return render(
+        "selfbalance-watch.service.j2",
+        watch=places.WATCH,
+        cluster=cluster,
+        standby=standby,
+        namespace=places.NAMESPACE,
+    )
 
 
 def vip_unit(cluster: Cluster, node: Node, vip_interface: str) -> str:

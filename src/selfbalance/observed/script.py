@@ -36,6 +36,8 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             demotion=places.DEMOTION,
             drop_in=places.DROP_IN,
             dumps=places.DUMPS,
+            apart=desired.apart,
+            namespace=places.NAMESPACE,
             claims=_words(claims),
             perl=_text("claims.pl").rstrip(),
         )

@@ -12,7 +12,14 @@ import pluggy
 from selfbalance.errors import DescriptionError, PluginError
 from selfbalance.model import Cluster, Service
 from selfbalance.plugins import spec
-from selfbalance.plugins.builtin import backup_only, dr, folders, keepalived, kernel_schedulers
+from selfbalance.plugins.builtin import (
+    backup_only,
+    dr,
+    folders,
+    keepalived,
+    kernel_schedulers,
+    snapshot,
+)
 from selfbalance.plugins.registry import Registry
 from selfbalance.plugins.things import (
     Component,
@@ -25,7 +32,14 @@ from selfbalance.plugins.things import (
 if TYPE_CHECKING:
     from selfbalance.gates import Gate
 
-BUILT_IN: tuple[ModuleType, ...] = (kernel_schedulers, dr, backup_only, folders, keepalived)
+BUILT_IN: tuple[ModuleType, ...] = (
+    kernel_schedulers,
+    dr,
+    backup_only,
+    snapshot,
+    folders,
+    keepalived,
+)
 
 
 class Plugins:
@@ -119,11 +133,16 @@ class Plugins:
         for index, service in enumerate(cluster.services):
             self._check_service(service, f"{place}: services[{index}].scheduler")
         self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
-        self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
+        store = self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
         standby = self.standby_modes.named(cluster.standby, f"{place}: standby")
         objection = standby.objection(cluster)
         if objection:
             raise DescriptionError(f"{place}: standby '{cluster.standby}': {objection}")
+        if standby.apart and not store.on_node:
+            raise DescriptionError(
+                f"{place}: snapshots: '{cluster.snapshots}' is out of a node's own reach, but in "
+                f"standby '{cluster.standby}' it restores by itself; choose local"
+            )
 
     def _check_service(self, service: Service, place: str) -> None:
         scheduler = self.schedulers.named(service.scheduler, place)

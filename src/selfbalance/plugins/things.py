@@ -63,12 +63,22 @@ class StandbyMode:
 
     `sync_daemon` says whether IPVS connections are synchronised from the MASTER to the others;
     `objection` gives the reason why the mode cannot serve a description, or None.
+
+    `apart` says that keepalived fills an IPVS table of its own, in a network namespace where no
+    packet comes by, and that the node's table is empty unless it is MASTER. `to_master` and
+    `to_backup` are then bodies of POSIX shell functions that make it so. They are called until the
+    table is right, so they may be called twice: `to_master` with the commands for
+    `ipvsadm --restore` at standard input that are missing to the table that keepalived knows,
+    `to_backup` while there is anything in the node's table.
     """
 
     description: str
     sync_daemon: bool
     sysctls: Mapping[str, str] = field(default_factory=dict)
     objection: Callable[[Cluster], str | None] = _no_objection
+    apart: bool = False
+    to_master: str = "ipvsadm --restore"
+    to_backup: str = "ipvsadm --clear"
 
 
 @dataclass(frozen=True)
@@ -78,12 +88,13 @@ class SnapshotStore:
     `save` is the body of a POSIX shell function that keeps its standard input under the name `$1`
     atomically, beside some older ones. `load` is one that prints it again, or with `$2` the one
     that many before it; what is torn or another node's it refuses. Both fail with a word on
-    standard error.
+    standard error. `on_node` says that a node reaches it by itself, without who deploys.
     """
 
     description: str
     save: str
     load: str
+    on_node: bool = True
 
 
 @dataclass(frozen=True)
