@@ -17,6 +17,7 @@ from selfbalance.lab import Lab, LabError
 sys.path.insert(0, str(Path(__file__).parent))
 
 from deployed import Site
+from modes import MODES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,6 +64,18 @@ def calm(site: Site) -> Iterator[Site]:
 def cluster(site: Site) -> Iterator[Site]:
     """The same with its defaults, well before a test, and put right after one that did harm."""
     yield from _well(site, "")
+
+
+@pytest.fixture(scope="session", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """A standby mode. Of the session, so that all tests of one mode come together."""
+    return str(request.param)
+
+
+@pytest.fixture
+def in_every_mode(site: Site, mode: str) -> Iterator[Site]:
+    """The same with the profile `calm`, in each standby mode."""
+    yield from _well(site, f"standby={mode!r}, detection='calm'")
 
 
 def _well(site: Site, described: str) -> Iterator[Site]:

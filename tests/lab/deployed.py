@@ -139,6 +139,11 @@ class Site:
         master = self.master()
         return [node for node in self.powered() if node != master]
 
+    def weights(self, node: str) -> dict[str, int]:
+        """Return the weights in a node's IPVS table, by realserver address."""
+        saved = self.lab.run(node, "ipvsadm --save --numeric").stdout
+        return {a: int(w) for a, w in re.findall(r"-r (\S+):80 .*-w (\d+)$", saved, re.MULTILINE)}
+
     def heal(self) -> None:
         """Power on what is off, and deploy until the cluster is well."""
         for each in self.lab.status():

@@ -20,6 +20,10 @@ HANDOVER_MARGIN_S = 3
 """How much longer than its due time a hand-over is waited for, in seconds."""
 
 
+NAMESPACE = places.NAMESPACE.rpartition("/")[2]
+"""Its name, as ip(8) and keepalived call it."""
+
+
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -67,7 +71,7 @@ def keepalived_conf(
         password=password,
         events=places.EVENTS,
         demotion_file=places.DEMOTION,
-        namespace=places.NAMESPACE,
+        namespace=NAMESPACE,
     )
 
 
@@ -131,8 +135,7 @@ def guard(
         others=list(_realservers_elsewhere(node, services)),
         standby=standby,
         store=store,
-        namespace=places.NAMESPACE,
-        kept=places.KEPT,
+        namespace=NAMESPACE,
         events=places.EVENTS,
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
@@ -186,7 +189,7 @@ def watch(cluster: Cluster, node: Node, standby: StandbyMode, table: list[str]) 
         events=places.EVENTS,
         sync_threshold=_sync_threshold(standby),
         standby=standby,
-        namespace=places.NAMESPACE,
+        namespace=NAMESPACE,
         interface=cluster.interface_of(node),
         vips=[vip.address for vip in cluster.vips],
         table=table,
@@ -204,7 +207,7 @@ def watch_unit(cluster: Cluster, standby: StandbyMode) -> str:
         watch=places.WATCH,
         cluster=cluster,
         standby=standby,
-        namespace=places.NAMESPACE,
+        namespace=NAMESPACE,
     )
 
 

@@ -37,7 +37,7 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             drop_in=places.DROP_IN,
             dumps=places.DUMPS,
             apart=desired.apart,
-            namespace=places.NAMESPACE,
+            namespace=places.NAMESPACE.rpartition("/")[2],
             claims=_words(claims),
             perl=_text("claims.pl").rstrip(),
         )

@@ -52,6 +52,7 @@ def described(*vips: IPAddress, **changes: object) -> Cluster:
 
 
 CLUSTER = described()
+APART = described(standby="snapshot")
 DUAL = described(
     VIP, VIP6, services=[Service(name="http", port=80), Service(name="https", port=443)]
 )
@@ -100,8 +101,9 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
         },
         held_resets=frozenset(want.vips),
         units={name: _unit(name) for name in want.units},
-        table=tuple(_seen(service) for service in want.services),
-        sync=frozenset({"master" if is_master else "backup"}),
+        table=tuple(_seen(service) for service in want.services if is_master or not want.apart),
+        kept=tuple(_seen(service) for service in want.services if want.apart),
+        sync=frozenset({"master" if is_master else "backup"} if want.sync_daemon else ()),
         demotion=demotion,
         drop_in_read=True,
         instances=(

@@ -176,7 +176,8 @@ def test_a_section_that_is_missing_or_says_it_failed_is_unknown_and_holds_nothin
     # Nothing of it is left: the only fields that changed are empty now.
     whole, rest = vars(SEEN["web2"]), vars(missing)
     lost = [key for key in whole if rest[key] != whole[key] and key != "unknown"]
-    assert lost
+    # `kept` holds something in other standby modes than the recorded one.
+    assert lost or section == "kept"
     assert all(not rest[key] for key in lost)
 
 
