@@ -22,21 +22,29 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def advert(source: str, target: str, vip: str, vrid: int, interval_s: float) -> bytes:
+def advert(
+    source: str, target: str, vip: str, vrid: int, interval_s: float, priority: int = _PRIORITY
+) -> bytes:
     """RFC 5798, section 5.2, with the pseudo-header's checksum of section 5.2.8."""
-    body = struct.pack("!BBBBH", 0x31, vrid, _PRIORITY, 1, round(interval_s * 100))
+    body = struct.pack("!BBBBH", 0x31, vrid, priority, 1, round(interval_s * 100))
     whole = body + b"\0\0" + socket.inet_aton(vip)
     pseudo = socket.inet_aton(source) + socket.inet_aton(target)
     pseudo += struct.pack("!BBH", 0, _VRRP, len(whole))
     return body + struct.pack("!H", checksum(pseudo + whole)) + socket.inet_aton(vip)
 
 
-def main() -> None:
-    target, vip, vrid, interval_s, rounds = sys.argv[1:]
-    interval = float(interval_s)
+def wire_to(target: str) -> socket.socket:
+    """Open what adverts go out by."""
     wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, _VRRP)
     wire.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _TTL)
     wire.connect((target, 0))
+    return wire
+
+
+def main() -> None:
+    target, vip, vrid, interval_s, rounds = sys.argv[1:]
+    interval = float(interval_s)
+    wire = wire_to(target)
     packet = advert(wire.getsockname()[0], target, vip, int(vrid), interval)
     for number in range(int(rounds)):
         wire.send(packet)
@@ -46,4 +54,5 @@ def main() -> None:
         time.sleep(0.5)
 
 
-main()
+if __name__ == "__main__":
+    main()

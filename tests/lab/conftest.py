@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from deployed import Site
+from modes import MODES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,4 +29,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def calm(site: Site) -> Iterator[Site]:
     """The same with the profile `calm`: nodes that share two CPUs stall for longer than `fast`."""
     with site.well("detection='calm'"):
+        yield site
+
+
+@pytest.fixture(scope="session", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """A standby mode. Of the session, so that all tests of one mode come together."""
+    return str(request.param)
+
+
+@pytest.fixture
+def in_every_mode(site: Site, mode: str) -> Iterator[Site]:
+    """The same with the profile `calm`, in each standby mode."""
+    with site.well(f"standby={mode!r}, detection='calm'"):
         yield site

@@ -1,5 +1,16 @@
-"""What the tests of this folder say of a deployed cluster: the shipped words."""
+"""What the tests of this folder say of a deployed cluster: shipped words, and some of their own."""
+
+from __future__ import annotations
+
+import re
 
 from selfbalance.testing import VIP, VIP6, Run, Site, problems
 
-__all__ = ["VIP", "VIP6", "Run", "Site", "problems"]
+__all__ = ["VIP", "VIP6", "Run", "Site", "problems", "weights"]
+
+
+def weights(site: Site, node: str) -> dict[str, int]:
+    """Return the weights in a node's IPVS table, by realserver; ipvsadm(8), --save."""
+    saved = site.lab.run(node, "ipvsadm --save --numeric").stdout
+    found = re.findall(r"-r (\S+):\d+ .*-w (\d+)$", saved, re.MULTILINE)
+    return {address: int(weight) for address, weight in found}

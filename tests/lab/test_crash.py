@@ -12,14 +12,14 @@ WRR = ", services=[Service(name='http', port=80, scheduler='wrr')]"
 
 
 def test_power_loss_of_the_master_fast(cluster: Site) -> None:
-    _lose_the_master(cluster, bound_s=0.5)
+    lose_the_master(cluster, bound_s=0.5)
 
 
 def test_power_loss_of_the_master_calm(calm: Site) -> None:
-    _lose_the_master(calm, bound_s=1.5)
+    lose_the_master(calm, bound_s=1.5)
 
 
-def _lose_the_master(cluster: Site, bound_s: float) -> None:
+def lose_the_master(cluster: Site, bound_s: float) -> None:
     master = cluster.master()
     measured = measure(
         cluster,

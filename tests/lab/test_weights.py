@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import Site
+from deployed import Site, weights
 
 BY_MAC = """\
 from selfbalance.plugins import Scheduler, hook
@@ -39,12 +39,6 @@ def weighed(calm: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     yield calm
     calm.described = profile
     calm.heal()
-
-
-def weights(site: Site, node: str) -> dict[str, int]:
-    """The weights in a node's IPVS table."""
-    table = site.lab.run(node, "ipvsadm --save --numeric").stdout
-    return {real: int(weight) for real, weight in re.findall(r"-r (\S+):80 .* -w (\d+)", table)}
 
 
 def test_weights_of_all_follow_from_facts_and_outlast_a_node(weighed: Site, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def _desire_node(
     forwarding = plugins.forwarding_methods[cluster.forwarding]
     standby = plugins.standby_modes[cluster.standby]
     services = desired_services(cluster, plugins, facts)
+    table = rendering.ipvs_table(services, forwarding) if standby.apart else []
+    store = plugins.snapshot_stores[cluster.snapshots]
     vips = tuple(vip.address for vip in cluster.vips)
     modules = _modules(cluster, plugins)
     sysctls = _sysctls(cluster, plugins)
@@ -73,12 +75,12 @@ def _desire_node(
                 rendering.vip_unit(cluster, node, forwarding.vip_interface, standby),
                 0o644,
             ),
-            File(places.WATCH, rendering.watch(standby), 0o700),
-            File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
-            File(places.DROP_IN, rendering.drop_in(), 0o644),
+            File(places.WATCH, rendering.watch(cluster, node, standby, table), 0o700),
+            File(places.WATCH_UNIT, rendering.watch_unit(cluster, standby), 0o644),
+            File(places.DROP_IN, rendering.drop_in(standby), 0o644),
             *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
-            File(places.GUARD, rendering.guard(cluster, node, standby, services), 0o700),
+            File(places.GUARD, rendering.guard(cluster, node, standby, services, store), 0o700),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
@@ -95,6 +97,7 @@ def _desire_node(
         own_instances=_own_instances(cluster, node),
         sync_roles=2 if standby.marks_clients else 1,
         peer_macs=_peer_macs(cluster, node, facts),
+        apart=standby.apart,
     )
 
 

@@ -77,6 +77,7 @@ class DesiredNode:
     services: tuple[DesiredService, ...]
     standings: Mapping[int, Standing]
     peers: Mapping[str, IPAddress]
+    apart: bool = False
     own_instances: tuple[str, ...] = ()
     sync_roles: int = 1
     peer_macs: Mapping[str, str] = field(default_factory=dict)

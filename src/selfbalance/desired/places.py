@@ -16,6 +16,8 @@ EVENTS = "/run/selfbalance-watch/vrrp"
 MARKER = "/run/selfbalance-marks"
 DUMPS = "/run/selfbalance"
 UNITS = "/etc/systemd/system"
+NAMESPACE = "/run/netns/selfbalance"
+"""Network namespace of the table that keepalived fills, where a standby mode sets it apart."""
 STAGING = "/var/lib/selfbalance/staging"
 
 

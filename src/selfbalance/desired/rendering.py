@@ -14,13 +14,17 @@ from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
-from selfbalance.plugins import ForwardingMethod, StandbyMode
+from selfbalance.plugins import ControllerStore, ForwardingMethod, SnapshotStore, StandbyMode
 
 ASIDE = 53
 """The firewall mark that a leaving MASTER gives to what its peers send it (`ipvsadm(8)`, -f)."""
 
 HANDOVER_MARGIN_S = 3
 """How much longer than its due time a hand-over is waited for, in seconds."""
+
+
+NAMESPACE = places.NAMESPACE.rpartition("/")[2]
+"""Its name, as ip(8) and keepalived call it."""
 
 
 @cache
@@ -68,6 +72,7 @@ def keepalived_conf(
         lvs_method=forwarding.lvs_method,
         password=password,
         events=places.EVENTS,
+        namespace=NAMESPACE,
     )
 
 
@@ -128,6 +133,7 @@ def guard(
     node: Node,
     standby: StandbyMode,
     services: tuple[DesiredService, ...],
+    store: SnapshotStore | ControllerStore,
 ) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     due_s = 4 * _advert_interval_s(cluster)
@@ -140,13 +146,18 @@ def guard(
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
-        marks_clients=standby.marks_clients,
+        apart=f"ip netns exec {NAMESPACE} " if standby.apart else "",
+        serves_peers=not (standby.marks_clients or standby.apart),
         steered=list(_steered(cluster, node, services)),
         scheduler=next((s.scheduler for s in services if not s.consistent), None),
         aside=ASIDE,
         own_addresses=_addresses(node),
         peer_addresses=[each for peer in cluster.peers_of(node) for each in _addresses(peer)],
         instances=[_standings(cluster, node, instance) for instance in cluster.instances],
+        standby=standby,
+        store=store,
+        namespace=NAMESPACE,
+        events=places.EVENTS,
     )
 
 
@@ -207,18 +218,44 @@ def ipvsadm_endpoint(address: IPAddress, port: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-def drop_in() -> str:
+_FORWARDING_OPTIONS = {"DR": "-g", "TUN": "-i", "NAT": "-m"}
+"""keepalived's word for a forwarding method to ipvsadm's (ipvsadm(8), "PARAMETERS")."""
+
+
+def ipvs_table(services: tuple[DesiredService, ...], forwarding: ForwardingMethod) -> list[str]:
+    """Return the described table as `ipvsadm --save --numeric` prints it."""
+    how = _FORWARDING_OPTIONS[forwarding.lvs_method.split()[0]]
+    lines = []
+    for service in services:
+        endpoint = f"-t {ipvsadm_endpoint(service.vip, service.port)}"
+        flags = f" -b {','.join(service.flags)}" if service.flags else ""
+        lines.append(f"-A {endpoint} -s {service.scheduler}{flags}")
+        lines += [
+            f"-a {endpoint} -r {ipvsadm_endpoint(address, service.port)} {how} -w {weight}"
+            for address, weight in service.weights.items()
+        ]
+    return lines
+
+
+def drop_in(standby: StandbyMode) -> str:
     """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every node."""
-    return render("keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS)
+    return render(
+        "keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS, standby=standby
+    )
 
 
-def watch(standby: StandbyMode) -> str:
-    """Render the program that stands beside keepalived; alike on every node."""
+def watch(cluster: Cluster, node: Node, standby: StandbyMode, table: list[str]) -> str:
+    """Render the program that stands beside keepalived."""
     return render(
         "keepalived-watch.pl.j2",
         guard=places.GUARD,
         events=places.EVENTS,
         sync_threshold=_sync_threshold(standby),
+        standby=standby,
+        namespace=NAMESPACE,
+        interface=cluster.interface_of(node),
+        vips=[vip.address for vip in cluster.vips],
+        table=table,
     )
 
 
@@ -226,9 +263,15 @@ def _sync_threshold(standby: StandbyMode) -> str | None:
     return standby.sysctls.get("net.ipv4.vs.sync_threshold")
 
 
-def watch_unit(cluster: Cluster) -> str:
+def watch_unit(cluster: Cluster, standby: StandbyMode) -> str:
     """Render the unit that runs `watch`."""
-    return render("selfbalance-watch.service.j2", watch=places.WATCH, cluster=cluster)
+    return render(
+        "selfbalance-watch.service.j2",
+        watch=places.WATCH,
+        cluster=cluster,
+        standby=standby,
+        namespace=NAMESPACE,
+    )
 
 
 def vip_unit(cluster: Cluster, node: Node, vip_interface: str, standby: StandbyMode) -> str:

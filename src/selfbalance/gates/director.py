@@ -19,7 +19,7 @@ def director(view: View) -> Verdict:
     problems = [*_equal(view)]
     for want, seen in view.pairs():
         problems += table_problems(want, seen)
-        problems += _sync(view, want, seen)
+        problems += _apart(view, want, seen) if want.apart else _sync(view, want, seen)
     return Verdict(
         f"tables equal on {len(view.state.seen)} nodes, {_who_tells(view)}", tuple(problems)
     )
@@ -30,6 +30,8 @@ _BOTH = 2
 
 
 def _who_tells(view: View) -> str:
+    if any(want.apart for want in view.desired.values()):
+        return f"only {names(view.masters)} balances"
     if any(want.sync_roles == _BOTH for want in view.desired.values()):
         return "sync master and backup on each"
     return f"sync master on {names(view.masters)}"
@@ -39,45 +41,50 @@ _DIRECT = "Route"
 """How ipvsadm calls direct routing (ipvsadm(8), --gatewaying)."""
 
 
-def _essence(seen: NodeState) -> frozenset[object]:
+def filled(want: DesiredNode, seen: NodeState) -> tuple[SeenService, ...]:
+    """Return the table that keepalived fills: the node's, or one apart from it."""
+    return seen.kept if want.apart else seen.table
+
+
+def _essence(table: Iterable[SeenService]) -> frozenset[object]:
     """What must be equal everywhere: services and weights, not counters nor order."""
     return frozenset(
         (s.key, s.scheduler, s.flags, r.address, r.port, r.method, r.weight)
-        for s in seen.table
+        for s in table
         for r in s.realservers
     )
 
 
 def _equal(view: View) -> Iterator[Problem]:
     """Compare the tables that are as described otherwise; of the others each is a problem."""
-    tables = [
-        seen
+    tables = {
+        seen.name: filled(want, seen)
         for want, seen in view.pairs()
-        if seen.keepalived_active and "table" not in seen.unknown
+        if seen.keepalived_active and not {"table", "kept"} & seen.unknown.keys()
         if not any(table_problems(want, seen))
-    ]
-    if len({_essence(seen) for seen in tables}) > 1:
+    }
+    if len({_essence(table) for table in tables.values()}) > 1:
+        has = (f"{name} has {_weights(table)}" for name, table in tables.items())
         yield Problem(
-            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in tables)}",
+            f"IPVS tables differ: {'; '.join(has)}",
             remedy="a difference lasts while a check is in flight; if it stays, on the odd node: "
             "systemctl restart keepalived",
         )
 
 
-def _weights(seen: NodeState) -> str:
-    rows = (
+def _weights(table: Iterable[SeenService]) -> str:
+    return " ".join(
         f"{real.address}={real.weight}{'' if real.method == _DIRECT else f' by {real.method}'}"
-        for service in seen.table
+        for service in table
         for real in service.realservers
     )
-    return f"{seen.name} has {' '.join(rows)}"
 
 
 def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     """Yield how a node's services differ from what is desired. Weights are the checks' to say."""
-    if "table" in seen.unknown or not seen.keepalived_active:
+    if {"table", "kept"} & seen.unknown.keys() or not seen.keepalived_active:
         return
-    table = {each.key: each for each in seen.table}
+    table = {each.key: each for each in filled(want, seen)}
     for service in want.services:
         found = table.pop(service.key, None)
         wrong = "is missing" if found is None else _wrong(service, found)
@@ -110,6 +117,34 @@ def _wrong(want: DesiredService, found: SeenService) -> str | None:
 
 def _endpoints(some: Iterable[tuple[IPAddress, int]]) -> str:
     return " ".join(sorted(f"{address} port {port}" for address, port in some))
+
+
+def _apart(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    """The MASTER's own table is the one that keepalived fills, everybody else's is empty."""
+    if {"table", "kept", "sync", "keepalived"} & seen.unknown.keys() or not seen.keepalived_active:
+        return
+    remedy = f"on {seen.name}: systemctl restart selfbalance-watch"
+    if seen.sync:
+        has = " and ".join(sorted(seen.sync))
+        yield Problem(
+            f"{seen.name}: IPVS sync daemon: {has}; it should be none",
+            seen.name,
+            f"on {seen.name}: systemctl restart keepalived",
+        )
+    if seen not in view.masters and seen.table:
+        yield Problem(
+            f"{seen.name} is not MASTER, but its IPVS table is not empty: {_weights(seen.table)}; "
+            "it balances again what the MASTER has balanced",
+            seen.name,
+            remedy,
+        )
+    elif seen in view.masters and _essence(seen.table) != _essence(filled(want, seen)):
+        yield Problem(
+            f"{seen.name} is MASTER, but balances by {_weights(seen.table) or 'an empty table'}; "
+            f"keepalived knows {_weights(seen.kept) or 'nothing'}",
+            seen.name,
+            remedy,
+        )
 
 
 def _sync(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:

@@ -90,6 +90,14 @@ look() {
     section table
     if [ -e /proc/net/ip_vs ]; then ipvsadm --list --numeric || echo '!ipvsadm failed'; fi
 
+    # What keepalived fills where it has a table of its own, in a network namespace.
+    section kept
+{%- if apart %}
+    if [ -e /run/netns/{{ namespace }} ]; then
+        ip netns exec {{ namespace }} ipvsadm --list --numeric || echo '!ipvsadm failed'
+    fi
+{%- endif %}
+
     section sync
     if [ -e /proc/net/ip_vs ]; then ipvsadm --list --daemon || echo '!ipvsadm failed'; fi
 

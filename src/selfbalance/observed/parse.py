@@ -288,6 +288,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "marks": read_marks,
     "units": _units,
     "table": _table,
+    "kept": lambda lines: {"kept": _table(lines)["table"]},
     "sync": _sync,
     "demotion": _demotion,
     "drop_in": _drop_in,

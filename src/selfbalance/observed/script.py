@@ -40,6 +40,8 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             demotion=places.DEMOTION,
             drop_in=places.DROP_IN,
             dumps=places.DUMPS,
+            apart=desired.apart,
+            namespace=places.NAMESPACE.rpartition("/")[2],
             claims=_words(claims),
             perl=_text("claims.pl").rstrip(),
         )

@@ -99,10 +99,12 @@ class NodeState:
 
     `unknown` names what could not be seen, with the reason; the field of that name then holds
     nothing, and gates call it a problem. `held_resets` are the VIPs for which resets of unknown
-    sessions are held back. `drop_in_read` says that keepalived started since its drop-in was
-    written. `unavailable` are modules that its kernel does not have. `recorded` are the facts of
-    every node that the last change left here. `claims` holds the MACs that answered for each VIP,
-    `answers` the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
+    sessions are held back. `kept` is the IPVS table that keepalived fills apart from the node's
+    `table`, where the standby mode has one. `drop_in_read` says that keepalived started since its
+    drop-in was written. `unavailable` are modules that its kernel does not have. `recorded` are the
+    facts of every node that the last change left here. `claims` holds the MACs that answered for
+    each VIP, `answers` the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port,
+    peer).
     """
 
     name: str
@@ -124,6 +126,7 @@ class NodeState:
     marks: SeenMarks = field(default_factory=SeenMarks)
     units: Mapping[str, SeenUnit] = field(default_factory=dict)
     table: tuple[SeenService, ...] = ()
+    kept: tuple[SeenService, ...] = ()
     sync: frozenset[str] = frozenset()
     demotion: int | None = None
     drop_in_read: bool = False

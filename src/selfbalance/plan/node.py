@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from selfbalance.desired import DesiredNode, File, places
-from selfbalance.gates.director import table_problems
+from selfbalance.gates.director import filled, table_problems
 from selfbalance.observed import ClusterState, NodeState, SeenMarks
 
 
@@ -26,7 +26,7 @@ class NodePlan:
 
     `files` are written in place; keepalived.conf, where `config` is set, is staged, tested, and put
     in place by the act. `together` says that the IPVS table changes with it: until every node has
-    the new table, the nodes cannot agree.
+    the new table, the nodes cannot agree. One that is empty agrees with any.
     """
 
     node: str
@@ -95,6 +95,7 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
         together=config is not None
+        and bool(filled(want, seen))
         and (any(table_problems(want, seen)) or _weights_are_odd(want, seen)),
     )
 
@@ -174,7 +175,7 @@ def _weights_are_odd(want: DesiredNode, seen: NodeState) -> bool:
     wanted = {service.key: service.weights for service in want.services}
     return any(
         real.weight not in (0, wanted[service.key].get(real.address))
-        for service in seen.table
+        for service in filled(want, seen)
         if service.key in wanted
         for real in service.realservers
     )

@@ -18,6 +18,7 @@ from selfbalance.plugins.builtin import (
     folders,
     keepalived,
     kernel_schedulers,
+    snapshot,
     source_mac,
 )
 from selfbalance.plugins.registry import Registry
@@ -37,6 +38,7 @@ BUILT_IN: tuple[ModuleType, ...] = (
     kernel_schedulers,
     dr,
     backup_only,
+    snapshot,
     source_mac,
     folders,
     keepalived,
@@ -136,11 +138,16 @@ class Plugins:
         for index, service in enumerate(cluster.services):
             self._check_service(service, f"{place}: services[{index}].scheduler")
         self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
-        self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
+        store = self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
         standby = self.standby_modes.named(cluster.standby, f"{place}: standby")
         objection = standby.objection(cluster)
         if objection:
             raise DescriptionError(f"{place}: standby '{cluster.standby}': {objection}")
+        if standby.apart and not store.on_node:
+            raise DescriptionError(
+                f"{place}: snapshots: '{cluster.snapshots}' is out of a node's own reach, but in "
+                f"standby '{cluster.standby}' it restores by itself; choose local"
+            )
 
     def _check_service(self, service: Service, place: str) -> None:
         scheduler = self.schedulers.named(service.scheduler, place)

@@ -81,6 +81,13 @@ class StandbyMode:
     `marks_clients`, every node balances what carries a firewall mark, and marks what comes from
     anybody but a peer of the cluster: each VIP may have a MASTER of its own, and connections are
     synchronised from every node to every other.
+
+    `apart` says that keepalived fills an IPVS table of its own, in a network namespace where no
+    packet comes by, and that the node's table is empty unless it is MASTER. `to_master` and
+    `to_backup` are then bodies of POSIX shell functions that make it so. They are called until the
+    table is right, so they may be called twice: `to_master` with the commands for
+    `ipvsadm --restore` at standard input that are missing to the table that keepalived knows,
+    `to_backup` while there is anything in the node's table.
     """
 
     description: str
@@ -88,6 +95,9 @@ class StandbyMode:
     marks_clients: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
     objection: Callable[[Cluster], str | None] = _no_objection
+    apart: bool = False
+    to_master: str = "ipvsadm --restore"
+    to_backup: str = "ipvsadm --clear"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ CASES: dict[str, Cluster] = {
     "multicast": cluster(("vrrp.unicast", False)),
     "own interface": cluster(("nodes.1.interface", "eth1")),
     "wrr": cluster(("services.0.scheduler", "wrr"), ("services.1.scheduler", "sh")),
+    "snapshot": cluster(("standby", "snapshot")),
     "no flags": cluster(("services.0.scheduler_flags", [])),
 }
 

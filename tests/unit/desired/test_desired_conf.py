@@ -115,9 +115,10 @@ def test_what_every_file_has(case, name):
 
     assert general.one("enable_script_security")
     assert general.one("lvs_flush")
-    assert general.get("lvs_sync_daemon").partition(" ")[2] == "inst web id 51 maxlen 1"
-    assert general.get("lvs_sync_daemon").split()[0] == file.one("vrrp_instance").get("interface")
-    assert file.one("vrrp_instance").words[1] == general.get("lvs_sync_daemon").split()[2]
+    if described.standby == "backup-only":
+        interface = file.one("vrrp_instance").get("interface")
+        assert general.get("lvs_sync_daemon") == f"{interface} inst web id 51 maxlen 1"
+        assert file.one("vrrp_instance").words[1] == "web"
     assert {block.words[1] for block in file.all("bfd_instance")} == peers
     assert all(int(block.get("idle_tx")) >= 1000 for block in file.all("bfd_instance"))
     assert len(reals) == len(described.nodes) * len(described.vips) * len(described.services)
@@ -155,6 +156,16 @@ def test_addresses_of_a_file_are_of_one_family_or_excluded(case, name):
     assert len({":" in address for address in own}) == 1
     assert not excluded or {":" in address for address in excluded} == {True}
     assert not excluded or not any(":" in address for address in own)
+
+
+def test_a_table_apart_lies_in_a_namespace_and_is_told_of_and_nothing_is_synchronised():
+    file = conf(CASES["snapshot"])
+
+    assert file.get("net_namespace_ipvs") == "selfbalance"
+    assert file.one("global_defs").get("lvs_notify_fifo") == "/run/selfbalance-watch/vrrp"
+    assert not file.anywhere("lvs_sync_daemon")
+    assert not conf(CASES["three nodes"]).anywhere("net_namespace_ipvs")
+    assert not conf(CASES["three nodes"]).anywhere("lvs_notify_fifo")
 
 
 def _instance(case: str, name: str = "web1") -> Block:

@@ -205,6 +205,18 @@ def test_a_stop_of_keepalived_by_whomever_hands_over_first(case):
     assert "RuntimeDirectoryMode=0700" in drop_in
 
 
+def test_keepalived_does_not_start_without_a_place_for_its_own_table():
+    drop_in = _lines("snapshot", places.DROP_IN)
+    unit = "\n".join(_lines("snapshot", places.WATCH_UNIT))
+
+    assert drop_in.index(f"ExecStartPre={places.GUARD} apart") < drop_in.index(
+        f"ExecStartPre={places.GUARD} fresh"
+    )
+    assert "ip netns add selfbalance" in unit
+    assert "ip -n selfbalance link set lo up" in unit
+    assert f"ExecStartPre={places.GUARD} apart" not in _lines("three nodes", places.DROP_IN)
+
+
 @pytest.mark.parametrize(
     ("case", "name", "interface", "seconds"),
     [

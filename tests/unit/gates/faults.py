@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_address
 
-from looks import CLUSTER, DUAL, MASTER, STRANGER, VIP, VIP6, Look, mac
+from looks import APART, CLUSTER, DUAL, MASTER, STRANGER, VIP, VIP6, Look, healthy, mac
 
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, Role, SeenRealserver, SeenService, SeenUnit
@@ -161,7 +161,45 @@ _DAEMON = "keepalived.service"
 _TWO = frozenset({"mh-port"})
 _MISSING = SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
 
+
+def apart() -> Look:
+    return Look(APART)
+
+
 FAULTS = {
+    # --- a table apart ---
+    "a BACKUP's table is not empty": Fault(
+        lambda look: look.change("web1", table=healthy(APART)["web2"].table[:1], sync=set()),
+        (
+            (
+                "director",
+                "web1",
+                "web1 is not MASTER, but its IPVS table is not empty: 192.0.2.11=1 192.0.2.12=1 "
+                "192.0.2.13=1",
+            ),
+        ),
+        apart,
+    ),
+    "the MASTER's table is empty": Fault(
+        lambda look: look.change("web2", table=()),
+        (("director", "web2", "web2 is MASTER, but balances by an empty table; keepalived knows"),),
+        apart,
+    ),
+    "the MASTER does not know of a weight": Fault(
+        _realservers("web2", lambda real: (replace(real[0], weight=7), *real[1:])),
+        (("director", "web2", "web2 is MASTER, but balances by 192.0.2.11=7 192.0.2.12=1"),),
+        apart,
+    ),
+    "a table apart that is empty": Fault(
+        lambda look: look.change("web1", kept=(), table=()),
+        (("director", "web1", "web1: virtual service 192.0.2.10:80 is missing"),),
+        apart,
+    ),
+    "a sync daemon beside a table apart": Fault(
+        lambda look: look.change("web1", sync={"master", "backup"}),
+        (("director", "web1", "web1: IPVS sync daemon: backup and master; it should be none"),),
+        apart,
+    ),
     # --- the VIP ---
     "VIP on two NICs": Fault(
         _and(_has("web1", "eth0", VIP), _hears(VIP, web1={WEB2}, web2={WEB1}, web3={WEB1, WEB2})),

@@ -57,6 +57,7 @@ def described(*vips: IPAddress, **changes: object) -> Cluster:
 
 
 CLUSTER = described()
+APART = described(standby="snapshot")
 DUAL = described(
     VIP, VIP6, services=[Service(name="http", port=80), Service(name="https", port=443)]
 )
@@ -129,9 +130,14 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
         },
         held_resets=frozenset(want.vips),
         units={name: _unit(name) for name in want.units},
-        table=tuple(_seen(service) for service in want.services),
+        table=tuple(_seen(service) for service in want.services if own or not want.apart),
+        kept=tuple(_seen(service) for service in want.services if want.apart),
         sync=frozenset(
-            {"master", "backup"} if want.sync_roles == 2 else {"master" if own else "backup"}
+            ()
+            if not want.sync_daemon
+            else {"master", "backup"}
+            if want.sync_roles == 2
+            else {"master" if own else "backup"}
         ),
         demotion=_demotion(cluster, want.name, cluster.instances[0], own),
         drop_in_read=True,

@@ -11,7 +11,7 @@ from clusters import clusters, steady
 from faults import FAULTS, Fault
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import CLUSTER, DUAL, NAMES, PLUGINS, Look, bare, described, desired
+from looks import APART, CLUSTER, DUAL, NAMES, PLUGINS, Look, bare, described, desired
 from modules_here import never
 from printed import SECTIONS
 
@@ -41,6 +41,15 @@ def test_a_healthy_cluster_has_no_problem(cluster, master):
         "2 modules and 7 sysctls as described",
         "files and packages as deployed",
     ]
+
+
+@pytest.mark.parametrize("master", NAMES)
+def test_a_table_apart_is_whole_everywhere_and_only_the_master_balances(master):
+    look = Look(APART, master)
+
+    assert look.said() == []
+    seen = judge(look.view, PLUGINS)["director"].seen
+    assert seen == f"tables equal on 3 nodes, only {master} balances"
 
 
 @given(clusters(max_nodes=3))

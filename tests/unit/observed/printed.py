@@ -60,6 +60,7 @@ SECTIONS = [
     "marks",
     "units",
     "table",
+    "kept",
     "sync",
     "demotion",
     "listening",
@@ -120,13 +121,19 @@ def _units(state: NodeState, _want: DesiredNode) -> list[str]:
 
 
 def _table(state: NodeState, _want: DesiredNode) -> list[str]:
-    if "ip_vs" not in state.modules:
-        return []
+    return _services(state.table) if "ip_vs" in state.modules else []
+
+
+def _kept(state: NodeState, want: DesiredNode) -> list[str]:
+    return _services(state.kept) if want.apart else []
+
+
+def _services(table: Iterable[SeenService]) -> list[str]:
     return [
         "IP Virtual Server version 1.2.1 (size=4096)",
         "Prot LocalAddress:Port Scheduler Flags",
         "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
-        *(line for service in state.table for line in _service(service)),
+        *(line for service in table for line in _service(service)),
     ]
 
 
@@ -247,6 +254,7 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "marks": _marks,
     "units": _units,
     "table": _table,
+    "kept": _kept,
     "sync": _sync,
     "demotion": lambda state, _: [] if state.demotion is None else [str(state.demotion)],
     "listening": _listening,

@@ -117,10 +117,17 @@ def _judged(name: str, section: str, lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["web1", "web2"])
-@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion", "recorded", "marks"}))
+@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion", "recorded", "marks", "kept"}))
 def test_an_empty_section_is_never_healthy(section, name):
     assert _judged(name, section, section_of(TEXTS[name], section)) == []
     assert _judged(name, section, [])
+
+
+def test_what_keepalived_keeps_apart_is_read_as_a_table_is():
+    lines = section_of(TEXTS["web1"], "table")
+
+    assert seen("kept", *lines).kept == seen("table", *lines).table != ()
+    assert seen("kept", *lines).table == seen("kept").table
 
 
 def test_no_demotion_is_no_standing():

@@ -8,7 +8,7 @@ import pytest
 from clusters import clusters, steady
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import CLUSTER, DUAL, NAMES, VIP, Look, bare, desired, healthy
+from looks import APART, CLUSTER, DUAL, NAMES, VIP, Look, bare, desired, healthy
 from printed import SECTIONS
 
 from selfbalance.desired import DesiredNode, File, places
@@ -34,7 +34,9 @@ def units(name: str, **changes: object) -> dict[str, SeenUnit]:
     return {**GOOD.units, name: replace(GOOD.units[name], **changes)}
 
 
-@pytest.mark.parametrize("cluster", [CLUSTER, DUAL], ids=["one VIP", "both families"])
+@pytest.mark.parametrize(
+    "cluster", [CLUSTER, DUAL, APART], ids=["one VIP", "both families", "apart"]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_node_as_described_is_left_alone(name, cluster):
     made = plan_node(desired(cluster)[name], healthy(cluster)[name])
@@ -309,3 +311,17 @@ def test_the_same_look_gives_the_same_plan(cluster):
     for name, want in desired(cluster).items():
         assert plan_node(want, healthy(cluster, name)[name]).empty
         assert plan_node(want, bare(cluster, name)) == plan_node(want, bare(cluster, name))
+
+
+def test_a_table_apart_that_somebody_emptied_is_filled_by_a_restart_the_nodes_own_is_not():
+    want, good = desired(APART)["web2"], healthy(APART)["web2"]
+
+    assert plan_node(want, replace(good, kept=())).act is Act.RESTART
+    assert plan_node(want, replace(good, table=())).act is Act.NONE
+
+
+@pytest.mark.parametrize(("old", "new"), [(CLUSTER, APART), (APART, CLUSTER)])
+def test_another_standby_mode_goes_node_by_node_by_a_restart(old, new):
+    for name, seen in healthy(old).items():
+        made = plan_node(desired(new)[name], seen)
+        assert (made.act, made.together) == (Act.RESTART, False)

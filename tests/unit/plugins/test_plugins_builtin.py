@@ -56,6 +56,16 @@ def test_standby_is_what_the_trials_found_lossless():
     }
 
 
+def test_a_backup_without_a_table_forgets_whom_it_sent_packets_to_as_a_master():
+    mode = Plugins().standby_modes["snapshot"]
+
+    assert (mode.apart, mode.sync_daemon) == (True, False)
+    assert mode.sysctls == {
+        "net.ipv4.vs.expire_nodest_conn": "1",
+        "net.ipv4.vs.expire_quiescent_template": "1",
+    }
+
+
 def test_direct_routing_keeps_every_node_but_the_master_silent():
     method = Plugins().forwarding_methods["dr"]
 

@@ -6,6 +6,7 @@ import pytest
 from described_twice import cluster
 from modules import from_file, from_source
 
+from selfbalance import snapshots
 from selfbalance.desired import desire
 from selfbalance.errors import DescriptionError, PluginError
 from selfbalance.plugins import Plugins
@@ -161,7 +162,7 @@ def test_built_ins_come_last_and_in_order():
     assert list(plugins.gates) == ["never"]
     assert plugins.schedulers.plugin_of("twos") == "twos"
     assert plugins.schedulers.plugin_of("mh") == "selfbalance.plugins.builtin.kernel_schedulers"
-    assert len(BUILT_IN) == 6
+    assert len(BUILT_IN) == 7
 
 
 def test_two_managers_share_nothing():
@@ -237,7 +238,12 @@ UNKNOWN = [
     ),
     (
         [("standby", "hot")],
-        "standby: standby mode 'hot' is not known; known are: backup-only, source-mac",
+        "standby: standby mode 'hot' is not known; known are: backup-only, snapshot, source-mac",
+    ),
+    (
+        [("standby", "snapshot"), ("vips.0.vrid", 7)],
+        "standby 'snapshot': a node is director for all VIPs or for none, so all VIPs move "
+        "together; leave vrid out of vips and set vrrp.vrid",
     ),
     (
         [("snapshots", "s3")],
@@ -257,6 +263,19 @@ def test_a_description_that_names_what_is_not_there_lists_what_is(changes, said)
         Plugins().check(cluster(*changes), "prod.toml")
 
     assert str(caught.value) == f"prod.toml: {said}"
+
+
+def test_a_store_out_of_a_nodes_reach_serves_no_mode_that_restores_on_the_node():
+    plugins = Plugins((snapshots,))
+
+    plugins.check(cluster(("snapshots", "controller")), "prod.toml")
+    with pytest.raises(DescriptionError) as caught:
+        plugins.check(cluster(("snapshots", "controller"), ("standby", "snapshot")), "prod.toml")
+
+    assert str(caught.value) == (
+        "prod.toml: snapshots: 'controller' is out of a node's own reach, but in standby 'snapshot' it "
+        "restores by itself; choose local"
+    )
 
 
 @pytest.mark.parametrize("vrid", [None, 7])

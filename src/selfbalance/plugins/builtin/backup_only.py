@@ -7,7 +7,8 @@ from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import StandbyMode
 
 
-def _one_instance(cluster: Cluster) -> str | None:
+def one_instance(cluster: Cluster) -> str | None:
+    """Object to VIPs that move apart: IPVS has one role on a node."""
     if len(cluster.instances) == 1:
         return None
     return (
@@ -19,7 +20,7 @@ def _one_instance(cluster: Cluster) -> str | None:
 BACKUP_ONLY = StandbyMode(
     description="the kernel's backup_only and the IPVS sync daemon (Linux 3.10)",
     sync_daemon=True,
-    objection=_one_instance,
+    objection=one_instance,
     sysctls={
         # Documentation/networking/ipvs-sysctl.rst. backup_only acts only while the sync daemon runs
         # in state backup. sync_threshold: the kernel's default; a first value below 3 synchronises
