@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from selfbalance import Cluster, Node, Service, Vip, VrrpOptions
-from selfbalance.deployment import deployment
-from selfbalance.errors import DescriptionError, SelfbalanceError
+from selfbalance.deployment import Deployment, deployment
+from selfbalance.errors import DescriptionError, ObservationError, PluginError, SelfbalanceError
 from selfbalance.inventory import DATA_KEY, hosts
+from selfbalance.observed import ClusterState, NodeState, Unobserved
+from selfbalance.plugins import Facts, Scheduler, hook
 
 TOML = """
 name = "web"
@@ -194,3 +198,97 @@ def test_an_inventory_that_is_wrong_is_named(call, said, tmp_path):
 
     assert str(caught.value).startswith(said.format(file=file, folder=tmp_path))
     assert os.linesep not in str(caught.value)
+
+
+ODD = {8: Facts(8, 2**33, "02:5b:00:00:00:08"), 9: Facts(9, 2**33, "02:5b:00:00:00:09")}
+
+
+def weighing(weigh) -> Deployment:
+    """A deployment whose service's weights follow from facts."""
+    site = ModuleType("site_a")
+    site.register_schedulers = hook(
+        lambda register: register("mine", Scheduler("wrr", "mine", weigh_observed=weigh))
+    )
+    services = [Service(name="http", port=80, scheduler="mine")]
+    described = code().model_copy(update={"services": services})
+    return deployment(described, "prod.py", Path(), (site,))
+
+
+BY_CORES = weighing(lambda _node, facts: facts.cores)
+
+
+def seen(name: str, cores: int, **recorded: Facts) -> NodeState:
+    return NodeState(
+        name, cores=cores, memory_bytes=2**30, mac="02:5b:00:00:00:01", recorded=recorded
+    )
+
+
+def weights(ready: Deployment, node: str = "web1") -> list[int]:
+    return list(ready.desired[node].services[0].weights.values())
+
+
+def test_a_deployment_that_asks_no_facts_stays_what_it_is():
+    ready = deployment(code(), "prod.py", Path())
+
+    assert ready.informed(ClusterState((Unobserved("web1", "gone"),))) is ready
+
+
+def test_what_was_observed_makes_weights_and_nothing_else_new():
+    informed = BY_CORES.informed(ClusterState((seen("web1", 2), seen("web2", 4))))
+
+    assert (weights(BY_CORES), weights(informed), weights(informed, "web2")) == (
+        [1, 1],
+        [2, 4],
+        [2, 4],
+    )
+    assert replace(informed, desired=BY_CORES.desired) == BY_CORES
+
+
+def test_a_node_that_is_gone_keeps_the_weight_it_had():
+    state = ClusterState((seen("web1", 2, web2=ODD[8]), Unobserved("web2", "gone")))
+
+    assert weights(BY_CORES.informed(state)) == [2, 8]
+
+
+def test_the_order_of_a_look_changes_nothing():
+    one, two = seen("web1", 2), seen("web2", 4)
+
+    assert (
+        BY_CORES.informed(ClusterState((two, one))).desired
+        == BY_CORES.informed(ClusterState((one, two))).desired
+    )
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (seen("web1", 2), Unobserved("web2", "gone")),
+        (seen("web1", 2, web1=ODD[8]), Unobserved("web2", "gone")),
+        (seen("web1", 2), replace(seen("web2", 4), unknown={"facts": "no list of CPUs"})),
+        (
+            seen("web1", 2, web2=ODD[8]),
+            replace(seen("web2", 4, web2=ODD[9]), unknown={"links": "no interface"}),
+        ),
+    ],
+    ids=["no record", "no record of it", "it did not tell", "records that disagree"],
+)
+def test_a_node_of_which_nothing_is_known_is_said_in_one_line(nodes):
+    with pytest.raises(ObservationError) as caught:
+        BY_CORES.informed(ClusterState(nodes))
+
+    assert str(caught.value) == (
+        "what every node should have follows from facts of web2, which could not be seen; "
+        "the others have no record of them, or differing ones; try: ssh web2"
+    )
+
+
+def test_a_plugin_that_cannot_weigh_is_said_once_there_are_facts():
+    ready = weighing(lambda _node, _facts: 1 // 0)
+
+    with pytest.raises(PluginError, match="scheduler 'mine' cannot weigh web1: ZeroDivisionError"):
+        ready.informed(ClusterState((seen("web1", 2), seen("web2", 4))))
+
+
+def test_an_informed_deployment_tells_no_secret_either(secretive):
+    assert "s3same" not in repr(secretive)
+    assert "s3same" in secretive.secrets.values()

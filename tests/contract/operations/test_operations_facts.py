@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, Site
 
 from selfbalance.desired import places
 
@@ -41,17 +41,27 @@ def files(site, *names: str) -> list[object]:
     return [site.world[name]["files"] for name in names]
 
 
-@pytest.fixture
-def weighed(bare):
-    """A cluster whose weights follow from its nodes' cores."""
-    folder = bare.path / "plugins"
-    folder.mkdir()
-    shutil.copy(REPOSITORY / "plugins" / "capacity.py", folder)
-    schedule(bare, "capacity")
-    nodes(bare)
-    run = bare.run("cluster")
+def with_capacity(site: Site) -> Site:
+    """Let weights follow from the nodes' cores."""
+    shutil.copytree(REPOSITORY / "plugins", site.path / "plugins")
+    schedule(site, "capacity")
+    nodes(site)
+    return site
+
+
+@pytest.fixture(scope="module")
+def _weighed(tmp_path_factory):
+    site = with_capacity(Site(tmp_path_factory.mktemp("weighed")))
+    run = site.run("cluster")
     assert run.status == 0, run.said
-    return bare
+    return site
+
+
+@pytest.fixture
+def weighed(_weighed, bare):
+    """A cluster whose weights follow from its nodes' cores."""
+    shutil.copy(_weighed.path / ".world", bare.path)
+    return with_capacity(bare)
 
 
 # --- modules ---
@@ -150,9 +160,7 @@ def test_status_knows_a_node_that_is_down_by_the_others_records(weighed):
 
 
 def test_a_node_that_nobody_knows_is_refused_and_status_shows_all_the_same(bare):
-    shutil.copytree(REPOSITORY / "plugins", bare.path / "plugins")
-    schedule(bare, "capacity")
-    bare.inventory(web3={"down": True})
+    with_capacity(bare).inventory(web3={"down": True})
     unknown = "what every node should have follows from facts of web3, which could not be seen"
 
     run = bare.run("cluster", "--limit", "web1", "--limit", "web2")

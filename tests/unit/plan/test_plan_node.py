@@ -13,7 +13,7 @@ from printed import SECTIONS
 
 from selfbalance.desired import DesiredNode, File, places
 from selfbalance.observed import NodeState, SeenFile, SeenMarks, SeenUnit
-from selfbalance.plan import Act, NodePlan, plan_node
+from selfbalance.plan import Act, NodePlan, lacking_modules, plan_node
 
 WEB1 = desired()["web1"]
 GOOD = healthy()["web1"]
@@ -236,6 +236,55 @@ def test_a_drained_realserver_is_the_checks_business():
 )
 def test_nodes_have_to_agree_where_the_configuration_changes_the_table(changes, together):
     assert plan(**changes).together is together
+
+
+def test_a_weight_that_changes_with_the_configuration_changes_on_all_nodes_together():
+    """One after the other, the tables would differ in between."""
+    changed = {"files": files(places.CONFIG, sha256="0" * 64)}
+
+    assert plan(**changed, table=Look().weigh(7, "web3").nodes["web1"].table).together
+    assert not plan(**changed, table=Look().weigh(0, "web3").nodes["web1"].table).together
+    assert not plan(table=Look().weigh(7, "web3").nodes["web1"].table).together
+
+
+LACKS = {"kernel": "6.1.176", "modules": frozenset({"ip_vs"})}
+
+
+def lacking(look: Look, *names: str) -> str:
+    return lacking_modules(desired(), look.view.state, names or NAMES)
+
+
+def test_a_module_that_is_loaded_or_can_be_is_not_lacking():
+    look = Look().change("web2", modules=frozenset())
+
+    assert lacking(Look()) == lacking(look) == ""
+
+
+def test_a_module_that_a_kernel_lacks_is_said_with_node_and_kernel():
+    look = Look().change("web2", unavailable=frozenset({"ip_vs_mh", "ip_vs_sed"}), **LACKS)
+
+    assert lacking(look) == "web2: its kernel 6.1.176 has no module ip_vs_mh"
+    assert lacking(look, "web1", "web3") == ""
+
+
+def test_all_that_is_lacking_is_one_line():
+    look = Look().change("web1", unavailable=frozenset({"ip_vs", "ip_vs_mh"}), **LACKS)
+    look.change("web3", unavailable=frozenset({"ip_vs_mh"}), **LACKS)
+
+    assert lacking(look) == (
+        "web1: its kernel 6.1.176 has no module ip_vs nor ip_vs_mh; "
+        "web3: its kernel 6.1.176 has no module ip_vs_mh"
+    )
+
+
+def test_modules_that_could_not_be_observed_count_as_bad():
+    assert lacking(Look().unknown("web2", "modules")) == (
+        "web2: which modules its kernel has could not be observed: modules went wrong"
+    )
+
+
+def test_a_node_that_was_not_seen_is_not_said_to_lack_anything():
+    assert lacking(Look().unobserved("web2")) == ""
 
 
 @pytest.mark.parametrize("section", SECTIONS)
