@@ -74,8 +74,17 @@ def _nodes(view: View) -> list[Text]:
 
 def _cells(row: Mapping[str, object]) -> list[Text]:
     if row["observed"]:
-        return [_cell(row[column]) for column in _COLUMNS]
+        return [_cell(_of_each(row, column)) for column in _COLUMNS]
     return [_cell(row["node"]), Text("not observed", style="bold red")]
+
+
+def _of_each(row: Mapping[str, object], column: str) -> object:
+    """Return a cell's value; where there are several VRRP instances, that of each, in order."""
+    instances = row["instances"]
+    assert isinstance(instances, list)  # noqa: S101 - summary.py makes it
+    if len(instances) > 1 and column in instances[0]:
+        return "/".join(str(each[column] or "-") for each in instances)
+    return row[column]
 
 
 def _aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from selfbalance.desired import DesiredNode
 from selfbalance.gates import View
-from selfbalance.observed import NodeState, SeenService, Unobserved
+from selfbalance.model.standing import Standing
+from selfbalance.observed import NodeState, SeenInstance, SeenService, Unobserved
 from selfbalance.plugins import Verdict
 
 FORMAT = 1
@@ -40,20 +41,33 @@ def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
     if isinstance(node, Unobserved):
         return {"node": node.name, "observed": False, "reason": node.reason}
     want = view.desired[node.name]
-    instance = node.instances[0] if node.instances else None
-    roles = dict.fromkeys(each.role.value for each in node.instances)
+    first = node.instances[0] if node.instances else None
     sessions = [s for s in (_sessions(view, node.name)) if s is not None]
     return {
         "node": node.name,
         "observed": True,
-        "role": "+".join(sorted(roles, reverse=True)) or None,
+        "role": first.role.value if first else None,
         "vips": [str(vip) for vip in view.vips if node.holds(vip, want.interface)],
-        "priority": instance.effective_priority if instance else None,
+        "priority": first.effective_priority if first else None,
         "standing": _standing(want, node),
+        "instances": [_instance_row(view, node, each) for each in node.instances],
         "weight": _weight(view, node.name),
         "sessions": sum(sessions) if sessions else None,
         "keepalived": node.packages.get("keepalived"),
         "kernel": node.kernel,
+    }
+
+
+def _instance_row(view: View, node: NodeState, seen: SeenInstance) -> dict[str, object]:
+    """Return a node's part in one VRRP instance, its standing by keepalived's own priorities."""
+    described = next((each for each in view.cluster.instances if each.name == seen.name), None)
+    demotion, itself = seen.base_priority - seen.effective_priority, view.cluster.node(node.name)
+    standings = {view.cluster.demotion_of(itself, each, described): each.value for each in Standing}
+    return {
+        "name": seen.name,
+        "role": seen.role.value,
+        "priority": seen.effective_priority,
+        "standing": standings.get(demotion),
     }
 
 

@@ -38,6 +38,12 @@ CASES: dict[str, Cluster] = {
     "snapshot": cluster(("standby", "snapshot")),
     "no flags": cluster(("services.0.scheduler_flags", [])),
 }
+ACTIVE = cluster(
+    ("standby", "source-mac"),
+    ("services.1.scheduler", "wrr"),
+    ("vips", [{"address": "192.0.2.10"}, {"address": "2001:db8::10", "vrid": 52}]),
+)
+"""Two VIPs that may have two MASTERs; `CASES` are clusters of one VRRP instance."""
 
 
 @lru_cache(maxsize=len(CASES))

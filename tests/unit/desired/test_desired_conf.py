@@ -6,8 +6,9 @@ import pytest
 from blocks import Block, parse
 from clusters import PASSWORD
 from described_twice import cluster
-from made import CASES, HTTP, V2, V4, conf, made
+from made import ACTIVE, CASES, HTTP, V2, V4, conf, made
 
+from selfbalance.desired import places
 from selfbalance.model.standing import priority
 
 EVERY = pytest.mark.parametrize(
@@ -325,6 +326,79 @@ def test_a_vip_with_its_own_vrid_names_one_instance_and_one_daemon():
     assert file.one("vrrp_instance").words[1] == "web-7"
     assert file.one("vrrp_instance").get("virtual_router_id") == "7"
     assert file.one("global_defs").get("lvs_sync_daemon") == "bond0 inst web-7 id 7 maxlen 1"
+
+
+def test_two_instances_have_a_file_and_a_priority_each():
+    web2 = conf(ACTIVE, "web2")
+
+    assert {block.words[1]: block.get("file") for block in web2.all("track_file")} == {
+        "demotion": "/var/lib/selfbalance/demotion",
+        "demotion-52": "/var/lib/selfbalance/demotion-52",
+    }
+    assert [
+        (
+            instance.words[1],
+            instance.get("virtual_router_id"),
+            instance.get("priority"),
+            instance.one("track_file").meaning,
+            list(instance.one("virtual_ipaddress").meaning),
+        )
+        for instance in web2.all("vrrp_instance")
+    ] == [
+        ("web", "51", str(priority(1)), {"demotion": ""}, ["192.0.2.10/32"]),
+        ("web-52", "52", str(priority(0)), {"demotion-52": ""}, ["2001:db8::10/128"]),
+    ]
+
+
+def test_an_instance_of_ipv6_speaks_ipv6():
+    _, six = conf(ACTIVE, "web2").all("vrrp_instance")
+
+    assert six.get("unicast_src_ip") == "2001:db8::12"
+    assert six.one("unicast_peer").meaning == {"2001:db8::11": "", "2001:db8::13": ""}
+    assert not six.all("virtual_ipaddress_excluded")
+
+
+def test_every_node_sends_and_receives_sessions_where_each_may_be_director():
+    """Without `inst` keepalived starts both sync daemons, whatever the node is MASTER of."""
+    assert conf(ACTIVE).one("global_defs").get("lvs_sync_daemon") == "bond0 id 51 maxlen 1"
+
+
+def test_marked_services_have_neither_port_nor_protocol():
+    """keepalived calls either a mistake in a service of a firewall mark, and -t ends with 5."""
+    services = conf(ACTIVE, "web1").all("virtual_server")
+    marks = [service.mark for service in made(ACTIVE)["web1"].services]
+
+    assert [service.words[1:] for service in services] == [("fwmark", str(m)) for m in marks]
+    assert [[real.words[1:] for real in s.all("real_server")] for s in services[1:3]] == [
+        [("192.0.2.11",), ("192.0.2.12",), ("192.0.2.13",)],
+        [("2001:db8::11",), ("2001:db8::12",), ("2001:db8::13",)],
+    ]
+    assert not any(service.all("protocol") for service in services)
+    ports = [service.anywhere("connect_port")[0].words[1] for service in services]
+    assert ports == ["80", "443", "80", "443"]
+    assert all(
+        real.one("BFD_CHECK")
+        for s in services
+        for real in s.all("real_server")
+        if real.words[1] not in {"192.0.2.11", "2001:db8::11"}
+    )
+
+
+def test_a_vip_that_is_taken_out_leaves_its_file_to_nobody():
+    three = [{"address": f"192.0.2.{n}", "vrid": n} for n in (100, 101, 102)]
+    tracked = [
+        [block.words[1] for block in conf(cluster(*changes)).all("track_file")]
+        for changes in (
+            (("standby", "source-mac"), ("vips", three)),
+            (("standby", "source-mac"), ("vips", [three[0], three[2]])),
+        )
+    ]
+
+    assert tracked == [
+        ["demotion", "demotion-101", "demotion-102"],
+        ["demotion", "demotion-102"],
+    ]
+    assert places.demotion(None) == places.DEMOTION
 
 
 def test_the_reader_of_these_tests_sees_a_brace_that_is_not_closed():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from described_twice import cluster
-from made import CASES, V4, made
+from made import ACTIVE, CASES, V4, made
 
 from selfbalance.desired import places
 from selfbalance.model.standing import Standing, demotion
@@ -42,12 +42,14 @@ def table(described, **weights: int) -> str:
     lines = []
     for service in made(described)["web1"].services:
         vip = f"[{service.vip}]" if service.vip.version == 6 else service.vip
-        lines.append(f"-A -t {vip}:{service.port} -s {service.scheduler}")
+        six = " -6" if service.vip.version == 6 else ""
+        kernels = f"-t {vip}:{service.port}" if service.mark is None else f"-f {service.mark}{six}"
+        lines.append(f"-A {kernels} -s {service.scheduler}")
         for node in described.nodes:
             real = node.address_of(service.vip.version)
             real = f"[{real}]" if service.vip.version == 6 else real
             weight = weights.get(node.name, 1)
-            lines.append(f"-a -t {vip}:{service.port} -r {real}:{service.port} -g -w {weight}")
+            lines.append(f"-a {kernels} -r {real}:{service.realserver_port} -g -w {weight}")
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +93,7 @@ class Node:
     def run(self, act: str, bfd: str = "", dumped_after_s: float = 0) -> str:
         """Run the guard; return what it says. It hands over as soon as it stands back."""
         self.write("bfd", bfd)
-        stood_back = f"grep -qx {demotion(0, Standing.LEAVING)} demotion"
+        stood_back = f"grep -qx {demotion(0, Standing.LEAVING)} demotion"  # web1's in the first
         keepalived = (
             f"trap '/bin/sleep {dumped_after_s}; cp bfd keepalived_bfd.data' USR1; echo; "
             f"while :; do ! {stood_back} 2>/dev/null || : >addresses; /bin/sleep 0.02; done"
@@ -123,7 +125,8 @@ class Node:
     @property
     def weights(self) -> list[str]:
         """The realservers that were given a weight."""
-        return [line.removeprefix("-e -t ") for line in self.told if line.startswith("-e ")]
+        edits = (line for line in self.told if line.startswith("-e "))
+        return [line.removeprefix("-e -t ").removeprefix("-e -f ") for line in edits]
 
 
 @pytest.fixture
@@ -236,3 +239,43 @@ def test_a_stop_leaves_no_filter_behind(node):
         "--stop-daemon master",
         "--stop-daemon backup",
     ]
+
+
+def test_each_instance_has_its_own_heir(tmp_path):
+    """web3 comes after web1 where web2 is first, and after web2 where web1 is."""
+    vips = [{"address": f"192.0.2.{n}", "vrid": n} for n in (10, 101, 102)]
+    described = cluster(("standby", "source-mac"), ("vips", vips), ("services.0.scheduler", "wrr"))
+    node = Node(tmp_path, described)
+    marks = [service.mark for service in made(described)["web1"].services if service.port == 80]
+
+    assert node.run("stop", UP) == "handed over\n"
+    assert node.weights == [
+        f"{mark} -r 192.0.2.1{other}:0 -g -w 0"
+        for mark, heir in zip(marks, (2, 2, 3), strict=True)
+        for other in (1, 2, 3)
+        if other != heir
+    ]
+
+
+def test_where_clients_are_marked_what_peers_send_is_served_anyway(tmp_path):
+    node = Node(tmp_path, ACTIVE)
+
+    node.run("stop", UP)
+
+    https, https6 = (s.mark for s in made(ACTIVE)["web1"].services if s.port == 443)
+    assert node.told == [
+        *(f"-e -f {https} -r 192.0.2.1{n}:0 -g -w 0" for n in (1, 3)),
+        *(f"-e -f {https6} -6 -r [2001:db8::1{n}]:0 -g -w 0" for n in (1, 3)),
+        "--clear",
+    ]
+
+
+def test_who_leaves_stands_back_in_every_instance(tmp_path):
+    node = Node(tmp_path, ACTIVE)
+
+    node.run("stop", UP)
+
+    assert {name: int((tmp_path / name).read_text()) for name in ("demotion", "demotion-52")} == {
+        "demotion": demotion(0, Standing.LEAVING),
+        "demotion-52": demotion(1, Standing.LEAVING),
+    }

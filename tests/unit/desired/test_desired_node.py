@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from clusters import PASSWORD
 from described_twice import cluster
-from made import CASES, V4, made, made_afresh
+from made import ACTIVE, CASES, V4, made, made_afresh
 
 from selfbalance.desired import File, masked, places
+from selfbalance.model import Cluster
 from selfbalance.model.standing import Standing, demotion, priority
 
 EVERY = pytest.mark.parametrize("case", CASES)
@@ -236,9 +237,9 @@ def test_the_guard_knows_its_node(case, name, interface, seconds):
     assert int(stop.split("=")[1]) > seconds + 2
 
 
-def _guard(folder: Path) -> Path:
+def _guard(folder: Path, described: Cluster = CASES["three nodes"], name: str = "web1") -> Path:
     """The guard as a node has it, but lo its interface and its demotion in a folder of the test."""
-    text = _content("three nodes", places.GUARD)
+    text = {f.path: f.content for f in made(described)[name].all_files}[places.GUARD]
     for real, here in (("/var/lib/selfbalance", f"{folder}/lib"), ("=bond0", "=lo")):
         assert real in text
         text = text.replace(real, here)
@@ -247,10 +248,10 @@ def _guard(folder: Path) -> Path:
     return script
 
 
-def _run(script: Path, act: str) -> subprocess.CompletedProcess[str]:
+def _run(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return subprocess.run(
-        ["sh", str(script), act], env=path, capture_output=True, text=True, check=False
+        ["sh", str(script), *words], env=path, capture_output=True, text=True, check=False
     )
 
 
@@ -270,6 +271,27 @@ def test_a_node_that_serves_stands_back_no_longer(tmp_path):
     assert (tmp_path / "lib" / "demotion").read_text(encoding="utf-8") == "0\n"
 
 
+def _demotions(folder: Path) -> dict[str, int]:
+    return {file.name: int(file.read_text()) for file in (folder / "lib").iterdir()}
+
+
+def test_a_node_stands_back_in_each_instance_by_its_place_there(tmp_path):
+    _run(_guard(tmp_path, ACTIVE, "web2"), "fresh")
+
+    assert _demotions(tmp_path) == {
+        "demotion": demotion(1, Standing.FRESH),
+        "demotion-52": demotion(0, Standing.FRESH),
+    }
+
+
+def test_a_node_that_serves_one_instance_stands_back_in_the_other(tmp_path):
+    guard = _guard(tmp_path, ACTIVE, "web2")
+    _run(guard, "fresh")
+    _run(guard, "serving", "web-52")
+
+    assert _demotions(tmp_path) == {"demotion": demotion(1, Standing.FRESH), "demotion-52": 0}
+
+
 def test_the_guard_refuses_what_it_does_not_know(tmp_path):
     ran = _run(_guard(tmp_path), "dance")
 
@@ -281,6 +303,15 @@ def test_a_hand_over_without_a_running_keepalived_is_over_at_once(tmp_path):
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert not (tmp_path / "lib").exists()
+
+
+def test_each_instance_is_the_own_of_one_node_where_there_are_several():
+    assert {name: node.own_instances for name, node in made(ACTIVE).items()} == {
+        "web1": ("web",),
+        "web2": ("web-52",),
+        "web3": (),
+    }
+    assert all(not node.own_instances for node in made(CASES["both families"]).values())
 
 
 def test_one_service_less_is_one_table_row_less_for_each_vip():

@@ -28,7 +28,7 @@ class Watch:
         self._acts.touch()
         self.threshold.touch()
         guard = folder / "guard"
-        guard.write_text(f'#!/bin/sh\necho "$1" >>{self._acts}\n')
+        guard.write_text(f'#!/bin/sh\necho "$*" >>{self._acts}\n')
         guard.chmod(0o700)
         text = {file.path: file.content for file in made(CASES["three nodes"])["web1"].all_files}[
             places.WATCH
@@ -52,7 +52,7 @@ class Watch:
 
     def acts(self) -> list[str]:
         """What the guard was called for."""
-        return self._acts.read_text().split()
+        return self._acts.read_text().splitlines()
 
 
 def eventually(what, value, seconds=20.0) -> None:
@@ -78,7 +78,16 @@ def running(folder: Path) -> Iterator[Watch]:
 def test_a_master_that_lasts_serves(tmp_path):
     with running(tmp_path) as watch:
         watch.tell('INSTANCE "web" MASTER 230')
-        eventually(watch.acts, ["serving"])
+        eventually(watch.acts, ["serving web"])
+
+
+def test_each_instance_is_served_or_not_by_itself(tmp_path):
+    with running(tmp_path) as watch:
+        watch.tell('INSTANCE "web" MASTER 230', 'INSTANCE "web-52" MASTER 230')
+        watch.tell('INSTANCE "web" BACKUP 230')
+        eventually(watch.acts, ["serving web-52"])
+        time.sleep(1)
+        assert watch.acts() == ["serving web-52"]
 
 
 def test_a_master_of_a_moment_does_not(tmp_path):
@@ -99,7 +108,7 @@ def test_a_false_master_makes_it_tell_of_all_sessions_for_some_seconds(tmp_path)
 def test_what_it_does_not_know_it_leaves(tmp_path):
     with running(tmp_path) as watch:
         watch.tell("", "GROUP x", "VS [192.0.2.10]:tcp:80 UP", 'INSTANCE "web" MASTER 230')
-        eventually(watch.acts, ["serving"])
+        eventually(watch.acts, ["serving web"])
 
 
 def test_nobody_else_may_write_into_its_ear(tmp_path):

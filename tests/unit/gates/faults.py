@@ -6,10 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_address
 
-from looks import APART, CLUSTER, DUAL, MASTER, STRANGER, VIP, VIP6, Look, healthy, mac
+from looks import (
+    ACTIVE,
+    APART,
+    CLUSTER,
+    DUAL,
+    MASTER,
+    STRANGER,
+    VIP,
+    VIP6,
+    Look,
+    healthy,
+    mac,
+)
 
 from selfbalance.model.words import IPAddress
-from selfbalance.observed import NodeState, Role, SeenRealserver, SeenService, SeenUnit
+from selfbalance.observed import (
+    NodeState,
+    Role,
+    SeenMarks,
+    SeenRealserver,
+    SeenService,
+    SeenUnit,
+)
 
 WEB1, WEB2, WEB3 = (mac(CLUSTER, name) for name in ("web1", "web2", "web3"))
 
@@ -153,6 +172,75 @@ def _listens(name: str, *sockets: tuple[str, int]) -> Callable[[Look], object]:
 def dual() -> Look:
     """A cluster of two VIPs, IPv4 and IPv6, and two services."""
     return Look(DUAL)
+
+
+def active() -> Look:
+    """Two VIPs, the one of IPv4 with its MASTER on web1, the one of IPv6 on web2."""
+    return Look(ACTIVE, ("web1", "web2"))
+
+
+def _role_in(name: str, instance: int, role: Role) -> Callable[[Look], object]:
+    def put(look: Look) -> object:
+        instances = list(_node(look, name).instances)
+        instances[instance] = replace(instances[instance], role=role)
+        return look.change(name, instances=tuple(instances))
+
+    return put
+
+
+def _answers_for(vip: IPAddress, name: str) -> Callable[[Look], object]:
+    """Let every peer answer a node for a VIP, as they do whoever asks."""
+
+    def put(look: Look) -> object:
+        more = {
+            (vip, service.port, peer): mac(look.cluster, peer)
+            for service in look.cluster.services
+            for peer in look.nodes
+            if peer != name
+        }
+        return look.change(name, answers={**_node(look, name).answers, **more})
+
+    return put
+
+
+def _marks(name: str, **changes: object) -> Callable[[Look], object]:
+    return lambda look: look.change(name, marks=replace(_node(look, name).marks, **changes))
+
+
+def _knows(name: str, *macs: str, but: str | None = None) -> Callable[[Look], object]:
+    """Let a node take more MACs for nodes of the cluster, and one less."""
+
+    def put(look: Look) -> object:
+        marks = _node(look, name).marks
+        peers = {mac: kept for mac, kept in marks.peers.items() if mac != but}
+        peers.update(dict.fromkeys(macs, frozenset(marks.services)))
+        return look.change(name, marks=replace(marks, peers=peers))
+
+    return put
+
+
+def _remembers(name: str, peer: str, address: str) -> Callable[[Look], object]:
+    """Let a node's record have another MAC of a peer."""
+
+    def put(look: Look) -> object:
+        recorded = _node(look, name).recorded
+        return look.change(name, recorded={**recorded, peer: replace(recorded[peer], mac=address)})
+
+    return put
+
+
+def _had_another_mac(name: str, former: str) -> Callable[[Look], object]:
+    """Let a node's MAC be a new one since the last deploy: the others know the former."""
+
+    def put(look: Look) -> object:
+        now = mac(look.cluster, name)
+        for each in look.nodes:
+            _remembers(each, name, former)(look)
+            if each != name:
+                _knows(each, former, but=now)(look)
+        return look
+
+    return put
 
 
 _CONF = "/etc/keepalived/keepalived.conf"
@@ -548,5 +636,177 @@ FAULTS = {
             ("nodes", "web2", "web2: addresses could not be observed"),
             ("vip", None, "192.0.2.10 is on no node's network interface (web2 could not be asked)"),
         ),
+    ),
+    # --- standby source-mac ---
+    "a changed MAC": Fault(
+        _had_another_mac("web3", STRANGER),
+        (
+            (
+                "kernel",
+                "web1",
+                f"web1 takes web3 for a client: it does not know that its MAC is "
+                f"{WEB3}, not {STRANGER}; what web3 sends it is balanced again",
+            ),
+            ("kernel", "web2", "web2 takes web3 for a client: it does not know that its MAC is"),
+        ),
+        active,
+    ),
+    "a peer that one node does not know": Fault(
+        _knows("web2", but=WEB1),
+        (
+            (
+                "kernel",
+                "web2",
+                f"web2 takes web1 for a client: it does not know that its MAC is {WEB1};",
+            ),
+        ),
+        active,
+    ),
+    "a peer that is known for one service only": Fault(
+        lambda look: _marks(
+            "web2",
+            peers={
+                **_node(look, "web2").marks.peers,
+                WEB3: frozenset([next(iter(_node(look, "web2").marks.services))]),
+            },
+        )(look),
+        (("kernel", "web2", "web2 takes web3 for a client"),),
+        active,
+    ),
+    "a stranger's MAC": Fault(
+        _knows("web1", STRANGER),
+        (
+            (
+                "kernel",
+                "web1",
+                f"web1 takes {STRANGER} for a node of the cluster, which has no such",
+            ),
+        ),
+        active,
+    ),
+    "no marks": Fault(
+        lambda look: look.change("web2", marks=SeenMarks()),
+        (("kernel", "web2", "web2: what comes from clients is not marked as it should be"),),
+        active,
+    ),
+    "a mark too many": Fault(
+        lambda look: _marks(
+            "web3", services={**_node(look, "web3").marks.services, 7: (VIP, 8080)}
+        )(look),
+        (("kernel", "web3", "web3: what comes from clients is not marked as it should be"),),
+        active,
+    ),
+    "backup_only where every node directs": Fault(
+        _sysctl("web1", "net.ipv4.vs.backup_only", "1"),
+        (("kernel", "web1", "web1: net.ipv4.vs.backup_only is 1; it should be 0"),),
+        active,
+    ),
+    "one sync daemon where there are two": Fault(
+        lambda look: look.change("web1", sync=frozenset({"backup"})),
+        (("director", "web1", "IPVS sync daemon: backup; it should be backup and master"),),
+        active,
+    ),
+    "no sync daemon where there are two": Fault(
+        lambda look: look.change("web3", sync=frozenset()),
+        (("director", "web3", "IPVS sync daemon: none; it should be backup and master"),),
+        active,
+    ),
+    "a marked service is missing": Fault(
+        lambda look: look.change("web3", table=_node(look, "web3").table[1:]),
+        (("director", "web3", "web3: virtual service 192.0.2.10:80 is missing"),),
+        active,
+    ),
+    "a mark that no service is described for": Fault(
+        lambda look: look.change(
+            "web3",
+            table=(*_node(look, "web3").table, replace(_node(look, "web3").table[3], port=7)),
+        ),
+        (
+            (
+                "director",
+                "web3",
+                "virtual service of firewall mark 7 (IPv6) is in the table but not described",
+            ),
+        ),
+        active,
+    ),
+    "two MASTERs in one instance": Fault(
+        _role_in("web3", 1, Role.MASTER),
+        (
+            (
+                "vip",
+                None,
+                "MASTER on web2 and web3 in VRRP instance web-52; it should be on exactly one",
+            ),
+        ),
+        active,
+    ),
+    "no MASTER in one instance": Fault(
+        _and(
+            _role_in("web2", 1, Role.BACKUP),
+            _lacks("web2", "eth0", VIP6),
+            _hears(VIP6, web1=set(), web3=set()),
+        ),
+        (
+            ("vip", None, "MASTER on nobody in VRRP instance web-52; it should be on exactly one"),
+            ("vip", None, "2001:db8:5b::10 is on no node's network interface"),
+        ),
+        active,
+    ),
+    "a VIP of one instance on two nodes": Fault(
+        _and(
+            _has("web3", "eth0", VIP6),
+            _hears(VIP6, web1={WEB2, WEB3}, web2={WEB3}, web3={WEB2}),
+            _answers_for(VIP6, "web3"),
+        ),
+        (("vip", None, "2001:db8:5b::10 is on the network interface of web2 and web3"),),
+        active,
+    ),
+    "a VIP on the MASTER of the other instance": Fault(
+        _and(
+            _lacks("web2", "eth0", VIP6),
+            _has("web1", "eth0", VIP6),
+            _hears(VIP6, web1=set(), web2={WEB1}, web3={WEB1}),
+            _answers_for(VIP6, "web1"),
+        ),
+        (("vip", None, "2001:db8:5b::10 is on web1, but keepalived is MASTER on web2"),),
+        active,
+    ),
+    "FAULT of all instances": Fault(
+        _and(_role_in("web3", 0, Role.FAULT), _role_in("web3", 1, Role.FAULT)),
+        (("vip", "web3", "web3: keepalived is in FAULT"),),
+        active,
+    ),
+    "one instance less than described": Fault(
+        lambda look: look.change("web3", instances=_node(look, "web3").instances[:1]),
+        (("vip", "web3", "web3: keepalived runs but has no VRRP instance web-52"),),
+        active,
+    ),
+    "a node that balances what its peer has balanced": Fault(
+        lambda look: look.change(
+            "web1", answers={**_node(look, "web1").answers, (VIP, 80, "web3"): WEB2}
+        ),
+        (
+            (
+                "realservers",
+                "web3",
+                f"web3 sent a connection for 192.0.2.10:80 on to {WEB2}: it balances again what "
+                "web1 has balanced",
+            ),
+        ),
+        active,
+    ),
+    "weight 0 of a marked service": Fault(
+        lambda look: look.weigh(0, "web3"),
+        tuple(
+            ("realservers", "web3", f"web3 has weight 0 for {endpoint} on web1 and web2 and web3")
+            for endpoint in (
+                "192.0.2.10:80",
+                "192.0.2.10:443",
+                "2001:db8:5b::10:80",
+                "2001:db8:5b::10:443",
+            )
+        ),
+        active,
     ),
 }

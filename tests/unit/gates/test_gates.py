@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_address
 from types import ModuleType
 
 import pytest
 from clusters import clusters, steady
-from faults import FAULTS, Fault
+from faults import FAULTS, Fault, active
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import APART, CLUSTER, DUAL, NAMES, PLUGINS, Look, bare, described, desired
+from looks import (
+    ACTIVE,
+    APART,
+    CLUSTER,
+    DUAL,
+    NAMES,
+    PLUGINS,
+    VIP,
+    VIP6,
+    Look,
+    bare,
+    described,
+    desired,
+)
 from modules_here import never
 from printed import SECTIONS
 
 from selfbalance import Node
+from selfbalance.desired import desire
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState, NodeState, Unobserved
 from selfbalance.plugins import Plugins, hook
@@ -52,8 +67,50 @@ def test_a_table_apart_is_whole_everywhere_and_only_the_master_balances(master):
     assert seen == f"tables equal on 3 nodes, only {master} balances"
 
 
-@given(clusters(max_nodes=3))
-@steady(15)
+@pytest.mark.parametrize("masters", [("web1", "web2"), ("web3", "web1"), ("web2", "web2")])
+def test_vips_with_masters_of_their_own_are_no_problem(masters):
+    look = Look(ACTIVE, masters)
+
+    assert look.said() == []
+    assert [v.seen for v in judge(look.view, PLUGINS).values()] == [
+        "3 of 3 observed",
+        f"192.0.2.10 owner {masters[0]}, 2001:db8:5b::10 owner {masters[1]} "
+        "(by address, by ARP, by keepalived)",
+        "tables equal on 3 nodes, sync master and backup on each",
+        "web1 web2 web3 answer through the VIP",
+        "3 modules and 7 sysctls as described, clients marked by nft",
+        "files and packages as deployed",
+    ]
+
+
+def test_nodes_that_mark_with_different_tools_are_no_problem():
+    look = Look(ACTIVE)
+    for name, tool in zip(NAMES, ("nft", "tc", "iptables-legacy"), strict=True):
+        look.change(name, marks=replace(look.nodes[name].marks, tool=tool))
+
+    assert look.said() == []
+    assert judge(look.view, PLUGINS)["kernel"].seen.endswith(
+        "clients marked by iptables-legacy and nft and tc"
+    )
+
+
+def test_two_families_of_one_instance_ride_together_where_clients_are_marked():
+    together = described(VIP, VIP6, standby="source-mac")
+
+    assert Look(together, "web2").said() == []
+
+
+def test_as_long_as_no_macs_are_known_nobody_is_called_a_stranger():
+    """What follows from facts is not known then: another problem says that."""
+    wants = desire(ACTIVE, PLUGINS, {})
+    look = Look(ACTIVE)
+    view = View(ACTIVE, wants, look.view.state)
+
+    assert not any("no such MAC" in p.what for p in judge(view, PLUGINS)["kernel"].problems)
+
+
+@given(clusters(max_nodes=3) | clusters(max_nodes=3, standby="source-mac"))
+@steady(30)
 def test_any_healthy_cluster_has_no_problem(cluster):
     for master in cluster.nodes:
         assert Look(cluster, master.name).said() == []
@@ -77,11 +134,22 @@ def test_a_fault_is_found_and_named_once(fault: Fault):
         assert words in what
 
 
-@given(st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4, unique=True))
-@steady(60)
-def test_whatever_comes_together_gates_answer_and_each_problem_can_be_acted_on(names):
+OF_ACTIVE = sorted(name for name, fault in FAULTS.items() if fault.look is active)
+
+
+def _some(names: Iterable[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(sorted(names)), min_size=1, max_size=4, unique=True)
+
+
+@given(
+    st.tuples(st.just(DUAL), _some(FAULTS.keys() - {*OF_ACTIVE}))
+    | st.tuples(st.just(ACTIVE), _some(OF_ACTIVE))
+)
+@steady(90)
+def test_whatever_comes_together_gates_answer_and_each_problem_can_be_acted_on(case):
     """A gate that raises would hide what all the others have to say."""
-    look = Look(DUAL)
+    cluster, names = case
+    look = Look(cluster)
     for name in names:
         try:
             FAULTS[name].put(look)

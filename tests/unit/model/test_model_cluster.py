@@ -11,13 +11,24 @@ from described_twice import changed, cluster, toml
 from hypothesis import given
 from pydantic import ValidationError
 
-from selfbalance.model import Check, Cluster, Node, Secret, Service, Vip, VrrpOptions, from_toml
+from selfbalance.model import (
+    Check,
+    Cluster,
+    Node,
+    Secret,
+    Service,
+    Vip,
+    VrrpInstance,
+    VrrpOptions,
+    from_toml,
+)
+from selfbalance.model.standing import Standing
 
 V2 = (("vrrp.version", 2), ("detection", "calm"))
 
 
 @steady(30)
-@given(descriptions(max_nodes=5))
+@given(descriptions(max_nodes=5) | descriptions(max_nodes=5, standby="source-mac"))
 def test_toml_and_code_describe_the_same_cluster(description):
     assert from_toml(toml(description), "prod.toml") == Cluster(**description)
 
@@ -171,3 +182,74 @@ def test_profiles_keep_what_the_house_promises(profile, takeover_s):
     assert timers.takeover_s == pytest.approx(takeover_s)
     assert timers.bfd_interval_ms * timers.bfd_multiplier <= timers.takeover_s * 1000
     assert timers.check_timeout_s <= timers.check_interval_s
+
+
+APART = [{"address": f"192.0.2.{n}", "vrid": n} for n in range(100, 105)]
+
+
+def ranks(described: Cluster) -> list[list[str]]:
+    """Node names, highest priority first, for each VRRP instance."""
+    return [
+        sorted((n.name for n in described.nodes), key=lambda n: -_priority(described, n, instance))
+        for instance in described.instances
+    ]
+
+
+def _priority(described: Cluster, name: str, instance: VrrpInstance) -> int:
+    return described.priority_of(described.node(name), instance)
+
+
+def test_each_instance_begins_with_another_node_and_goes_on_in_order():
+    assert ranks(cluster(("vips", APART))) == [
+        ["web1", "web2", "web3"],
+        ["web2", "web1", "web3"],
+        ["web3", "web1", "web2"],
+        ["web1", "web2", "web3"],
+        ["web2", "web1", "web3"],
+    ]
+
+
+def test_the_shared_instance_is_the_first():
+    described = cluster(("vips", [*APART[:1], {"address": "192.0.2.10"}]))
+
+    assert [each.name for each in described.instances] == ["web", "web-100"]
+    assert described.instance_of(ip_address("192.0.2.100")) == described.instances[1]
+    assert described.instance_of(ip_address("192.0.2.10")) == described.instances[0]
+
+
+def test_without_an_instance_it_is_the_first():
+    described = cluster(("vips", APART))
+    for node in described.nodes:
+        first = described.instances[0]
+        assert described.priority_of(node) == described.priority_of(node, first)
+        for standing in Standing:
+            assert described.demotion_of(node, standing) == described.demotion_of(
+                node, standing, first
+            )
+
+
+@steady(30)
+@given(descriptions(standby="source-mac"))
+def test_priorities_of_an_instance_are_distinct_in_every_standing(description):
+    described = Cluster(**description)
+    for instance in described.instances:
+        effective = {
+            described.priority_of(node, instance) - described.demotion_of(node, each, instance)
+            for node in described.nodes
+            for each in Standing
+        }
+        assert len(effective) == len(described.nodes) * len(Standing)
+        assert min(effective) >= 1
+
+
+@steady(30)
+@given(descriptions(standby="source-mac", max_nodes=15))
+def test_a_node_that_comes_last_changes_no_priority_where_no_node_leads_two_instances(description):
+    more = {"name": "one-more", "address": "203.0.113.1", "address6": "2001:db8:ffff::1"}
+    before = Cluster(**description)
+    after = Cluster(**{**description, "nodes": [*description["nodes"], more]})
+    for at, instance in enumerate(before.instances):
+        if at < len(before.nodes):
+            assert ranks(after)[at] == [*ranks(before)[at], "one-more"]
+            for node in before.nodes:
+                assert before.priority_of(node, instance) == after.priority_of(node, instance)

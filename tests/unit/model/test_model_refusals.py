@@ -289,6 +289,12 @@ KEYS = [
     ),
     ([*V2, ("vips.0", GONE)], "vrrp.version 2", "knows no IPv6", "write version = 3"),
     (
+        [*V2, ("vips.1.vrid", 66)],
+        "vrrp.version 2 knows no IPv6",
+        "VRID 66 has no other VIP than 2001:db8::10",
+        "write version = 3",
+    ),
+    (
         [("vrrp.password", "env:VRRP_PASSWORD")],
         "vrrp",
         "VRRPv3 knows no password",

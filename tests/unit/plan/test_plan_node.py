@@ -8,11 +8,11 @@ import pytest
 from clusters import clusters, steady
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import APART, CLUSTER, DUAL, NAMES, VIP, Look, bare, desired, healthy
+from looks import ACTIVE, APART, CLUSTER, DUAL, NAMES, VIP, Look, bare, desired, healthy
 from printed import SECTIONS
 
 from selfbalance.desired import DesiredNode, File, places
-from selfbalance.observed import NodeState, SeenFile, SeenUnit
+from selfbalance.observed import NodeState, SeenFile, SeenMarks, SeenUnit
 from selfbalance.plan import Act, NodePlan, lacking_modules, plan_node
 
 WEB1 = desired()["web1"]
@@ -35,7 +35,9 @@ def units(name: str, **changes: object) -> dict[str, SeenUnit]:
 
 
 @pytest.mark.parametrize(
-    "cluster", [CLUSTER, DUAL, APART], ids=["one VIP", "both families", "apart"]
+    "cluster",
+    [CLUSTER, DUAL, APART, ACTIVE],
+    ids=["one VIP", "both families", "apart", "active/active"],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_a_node_as_described_is_left_alone(name, cluster):
@@ -171,6 +173,49 @@ def test_one_difference_is_one_act(name):
     assert made.harmless is any(not line.endswith(" keepalived") for line in lines)
 
 
+ACTIVE1 = desired(ACTIVE)["web1"]
+ACTIVE_GOOD = healthy(ACTIVE)["web1"]
+KNOWN = ACTIVE_GOOD.marks.peers
+MARKED = ACTIVE_GOOD.marks.services
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        SeenMarks(),
+        SeenMarks("nft", {}, KNOWN),
+        SeenMarks("nft", dict(list(MARKED.items())[1:]), KNOWN),
+        SeenMarks("tc", MARKED, {}),
+        SeenMarks("tc", MARKED, {**KNOWN, "02:00:5e:10:00:00": frozenset(MARKED)}),
+        SeenMarks("tc", MARKED, dict.fromkeys(KNOWN, frozenset(list(MARKED)[:1]))),
+    ],
+    ids=["none", "no service", "one less", "no peer", "a stranger", "a peer for one service"],
+)
+def test_marks_that_are_odd_are_set_anew_and_keepalived_goes_on(marks):
+    made = plan_node(ACTIVE1, replace(ACTIVE_GOOD, marks=marks))
+
+    assert (made.lines(), made.act) == (("put the VIPs on their interface",), Act.NONE)
+
+
+@pytest.mark.parametrize("tool", ["nft", "iptables-legacy", "tc"])
+def test_whichever_tool_marks_is_fine(tool):
+    marks = replace(ACTIVE_GOOD.marks, tool=tool)
+
+    assert plan_node(ACTIVE1, replace(ACTIVE_GOOD, marks=marks)).empty
+
+
+@pytest.mark.parametrize("sync", [(), ("master",), ("backup",)])
+@pytest.mark.parametrize("config", [False, True])
+def test_sync_daemons_start_with_keepalived_only(sync, config):
+    """A reload changes no sync daemon, also where it is the new configuration that wants both."""
+    seen = replace(ACTIVE_GOOD, sync=frozenset(sync))
+    if config:
+        old = replace(seen.files[places.CONFIG], sha256="0" * 64)
+        seen = replace(seen, files={**seen.files, places.CONFIG: old})
+
+    assert plan_node(ACTIVE1, seen).act is Act.RESTART
+
+
 def test_a_weight_that_no_check_gives_is_put_right():
     service = GOOD.table[0]
     odd = (replace(service.realservers[0], weight=7), *service.realservers[1:])
@@ -272,6 +317,7 @@ def applied(want: DesiredNode, seen: NodeState) -> NodeState:
         | ({"keepalived.service": done.units["keepalived.service"]} if _acts(made) else {}),
         addresses=done.addresses if made.vips else seen.addresses,
         held_resets=done.held_resets if made.vips else seen.held_resets,
+        marks=done.marks if made.vips else seen.marks,
         table=done.table if _acts(made) else seen.table,
         sync=done.sync if _acts(made) else seen.sync,
         drop_in_read=made.act in (Act.START, Act.RESTART) or seen.drop_in_read,
@@ -287,12 +333,12 @@ def _acts(made: NodePlan) -> bool:
 
 
 def healthy_like(want: DesiredNode) -> NodeState:
-    cluster = next(c for c in (CLUSTER, DUAL) if desired(c).get(want.name) == want)
+    cluster = next(c for c in (CLUSTER, DUAL, ACTIVE) if desired(c).get(want.name) == want)
     return healthy(cluster)[want.name]
 
 
 @given(
-    st.sampled_from((CLUSTER, DUAL)),
+    st.sampled_from((CLUSTER, DUAL, ACTIVE)),
     st.sampled_from(NAMES),
     st.sets(st.sampled_from([f for f in vars(GOOD) if f not in {"name", "unknown", "mac"}])),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from looks import CLUSTER, MASTER, NAMES, Look, bare, desired
+from looks import ACTIVE, CLUSTER, MASTER, NAMES, Look, bare, desired
 
 from selfbalance.observed import NodeState
 from selfbalance.plan import Act, NodePlan, Rollout, plan_node, plan_rollout
@@ -53,6 +53,12 @@ def test_where_nothing_serves_all_start_at_once():
 @pytest.mark.parametrize("act", [Act.RELOAD, Act.RESTART])
 def test_where_something_serves_nodes_go_one_by_one_and_the_master_last(master, order, act):
     assert waves(Look(master=master), everywhere(act)) == order
+
+
+def test_who_is_master_of_any_instance_comes_after_who_is_of_none():
+    look = Look(ACTIVE, ("web1", "web2"))
+
+    assert waves(look, everywhere(Act.RELOAD)) == (("web3",), ("web1",), ("web2",))
 
 
 def test_only_those_with_something_to_do_take_part():

@@ -10,12 +10,12 @@ import pytest
 from clusters import PASSWORD, clusters, secrets_of, steady
 from faults import FAULTS
 from hypothesis import given
-from looks import DUAL, NAMES, PLUGINS, Look, bare, described, desired, healthy
+from looks import ACTIVE, DUAL, NAMES, PLUGINS, VIP6, Look, bare, described, desired, healthy
 from rich.console import Console
 
 from selfbalance import Node, VrrpOptions
 from selfbalance.gates import judge
-from selfbalance.observed import NodeState
+from selfbalance.observed import NodeState, Role
 from selfbalance.plugins import Problem, Verdict
 from selfbalance.status import as_json, show
 
@@ -98,6 +98,7 @@ def test_the_same_as_json():
         "vips": ["192.0.2.10"],
         "priority": 249,
         "standing": "serving",
+        "instances": [{"name": "web", "role": "MASTER", "priority": 249, "standing": "serving"}],
         "weight": 1,
         "sessions": 12345,
         "keepalived": "1:2.2.7-1+b2",
@@ -126,7 +127,13 @@ def _same(text: str, found: dict, look: Look) -> None:
         if not node["observed"]:
             assert table[node["node"]] == ["not", "observed"]
             continue
-        cells = [node[column] for column in COLUMNS[1:]]
+        each = node["instances"] if len(look.cluster.instances) > 1 else []
+        cells = [
+            "/".join(str(part[column]) for part in each)
+            if column in ("role", "priority", "standing") and len(each) > 1
+            else node[column]
+            for column in COLUMNS[1:]
+        ]
         assert table[node["node"]] == [
             "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
             for cell in cells
@@ -294,3 +301,55 @@ def test_neither_tells_a_secret():
     assert PASSWORD in secrets_of(cluster).values()
     assert PASSWORD not in screen(look)
     assert PASSWORD not in as_json(look.view, judge(look.view, PLUGINS))
+
+
+def test_with_several_masters_each_instance_has_its_own_role_priority_and_standing():
+    table = rows(screen(Look(ACTIVE, ("web1", "web3"))))
+
+    assert {name: cells[:3] for name, cells in table.items()} == {
+        "web1": ["MASTER/BACKUP", "250/160", "serving/fresh"],
+        "web2": ["BACKUP/BACKUP", "160/230", "fresh/fresh"],
+        "web3": ["BACKUP/MASTER", "90/248", "fresh/serving"],
+    }
+
+
+def test_a_machine_is_told_each_instance_and_the_first_as_ever():
+    (web1, *_) = told(Look(ACTIVE, ("web1", "web3")))["nodes"]
+
+    assert (web1["role"], web1["priority"], web1["standing"]) == ("MASTER", 250, "serving")
+    assert web1["instances"] == [
+        {"name": "web", "role": "MASTER", "priority": 250, "standing": "serving"},
+        {"name": "web-52", "role": "BACKUP", "priority": 160, "standing": "fresh"},
+    ]
+
+
+def test_sessions_are_counted_by_each_vips_own_director():
+    """Every node's table counts every session, as all are synchronised; one of them is at work."""
+    look = Look(ACTIVE, ("web1", "web3"))
+    for at, name in enumerate(NAMES):
+        table = tuple(
+            replace(
+                service,
+                realservers=tuple(
+                    replace(real, active_connections=10**at) for real in service.realservers
+                ),
+            )
+            for service in look.nodes[name].table
+        )
+        look.change(name, table=table)
+
+    # Two services of each VIP: 1 session each that web1 counts, 100 that web3 counts.
+    assert {cells[4] for cells in rows(screen(look)).values()} == {"202"}
+
+
+def test_a_vip_with_two_masters_has_no_director_to_count_by():
+    look = Look(ACTIVE, ("web1", "web3"))
+    web2 = look.nodes["web2"]
+    assert isinstance(web2, NodeState)
+    six = replace(web2.instances[1], role=Role.MASTER)
+    look.change("web2", instances=(web2.instances[0], six))
+
+    assert {cells[3] for cells in rows(screen(look)).values()} == {"1"}
+    assert f"MASTER on web2 and web3 in VRRP instance {ACTIVE.instance_of(VIP6).name}" in screen(
+        look
+    )
