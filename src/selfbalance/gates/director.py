@@ -20,12 +20,15 @@ def director(view: View) -> Verdict:
     for want, seen in view.pairs():
         problems += table_problems(want, seen)
         problems += _apart(view, want, seen) if want.apart else _sync(view, want, seen)
-    alone = any(want.apart for want in view.desired.values())
     return Verdict(
-        f"tables equal on {len(view.state.seen)} nodes, "
-        f"{'only' if alone else 'sync master on'} {names(view.masters)}{' balances' * alone}",
-        tuple(problems),
+        f"tables equal on {len(view.state.seen)} nodes, {_at_work(view)}", tuple(problems)
     )
+
+
+def _at_work(view: View) -> str:
+    if any(want.apart for want in view.desired.values()):
+        return f"only {names(view.masters)} balances"
+    return f"sync master on {names(view.masters)}"
 
 
 _DIRECT = "Route"
