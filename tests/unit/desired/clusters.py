@@ -153,6 +153,7 @@ def descriptions(
         "services": draw(_services()),
         "detection": "calm" if version == 2 else draw(st.sampled_from(("fast", "calm"))),
         "vrrp": vrrp,
+        "standby": draw(st.sampled_from(("backup-only", "snapshot"))),
     }
 
 
