@@ -71,6 +71,11 @@ def test_every_scheduler_passes_with_its_flags(namespace, name, flags):
     assert judged(namespace, confs(small(services=[service]))[0]) == (0, "")
 
 
+def test_a_table_apart_passes_before_its_namespace_is_there(namespace):
+    assert not Path(places.NAMESPACE).exists()
+    assert judged(namespace, confs(small(standby="snapshot"))[0]) == (0, "")
+
+
 ALLOWED = [chr(code) for code in range(32, 127) if _VRRP_PASSWORD.fullmatch(chr(code))]
 
 

@@ -160,7 +160,7 @@ def descriptions(
         "services": draw(_services()),
         "detection": "calm" if version == 2 else draw(st.sampled_from(("fast", "calm"))),
         "vrrp": vrrp,
-        **({"standby": standby} if standby else {}),
+        "standby": standby or draw(st.sampled_from(("backup-only", "snapshot"))),
     }
 
 

@@ -20,6 +20,7 @@ _WORDS = """
     idle_tx multiplier vrrp_instance state interface virtual_router_id priority advert_int
     unicast_src_ip unicast_peer authentication auth_type auth_pass demotion garp_master_delay
     garp_master_refresh vrrp_notify_fifo virtual_ipaddress virtual_ipaddress_excluded virtual_server
+    net_namespace_ipvs lvs_notify_fifo
     lvs_sched mh-port mh-fallback sh-port sh-fallback lvs_method protocol delay_loop connect_timeout
     retry delay_before_retry real_server inhibit_on_failure TCP_CHECK HTTP_GET virtualhost
     connect_port url path status_code BFD_CHECK name ADDRESS # }

@@ -273,8 +273,8 @@ def test_a_store_out_of_a_nodes_reach_serves_no_mode_that_restores_on_the_node()
         plugins.check(cluster(("snapshots", "controller"), ("standby", "snapshot")), "prod.toml")
 
     assert str(caught.value) == (
-        "prod.toml: snapshots: 'controller' is out of a node's own reach, but in standby 'snapshot' "
-        "it restores by itself; choose local"
+        "prod.toml: snapshots: 'controller' is out of a node's own reach, but in standby "
+        "'snapshot' it restores by itself; choose local"
     )
 
 
