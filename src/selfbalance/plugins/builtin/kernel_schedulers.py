@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selfbalance.model import Node
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import Scheduler
 
@@ -9,6 +10,14 @@ from selfbalance.plugins.things import Scheduler
 # can go on after a change of MASTER: the new one has to accept a packet that is no SYN
 # (Documentation/networking/ipvs-sysctl.rst, sloppy_tcp).
 _CONSISTENT = {"net.ipv4.vs.sloppy_tcp": "1"}
+
+
+def _full_at(_node: Node) -> int:
+    """1000 sessions for every node."""
+    # Once all nodes have more than their weight, ovf refuses (net/netfilter/ipvs/ip_vs_ovf.c):
+    # with a weight of 1 the third client of a node.
+    return 1000
+
 
 SCHEDULERS = {
     "rr": Scheduler("rr", "round robin"),
@@ -38,7 +47,11 @@ SCHEDULERS = {
     "sed": Scheduler("sed", "shortest expected delay"),
     "nq": Scheduler("nq", "never queue"),
     "fo": Scheduler("fo", "weighted fail-over"),
-    "ovf": Scheduler("ovf", "weighted overflow"),
+    "ovf": Scheduler(
+        "ovf",
+        "overflow: a node takes as many sessions as its weight, then the next",
+        weigh=_full_at,
+    ),
 }
 
 
