@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from selfbalance import Node
 from selfbalance.plugins import Plugins, Problem, Verdict
 from selfbalance.plugins.builtin.kernel_schedulers import SCHEDULERS
 
@@ -42,6 +43,11 @@ def test_hashing_falls_back_from_a_drained_server_and_goes_on_after_a_change_of_
 
     assert scheduler.default_flags == (f"{name}-port", f"{name}-fallback")
     assert [name for name, each in SCHEDULERS.items() if each.consistent] == ["sh", "mh"]
+
+
+def test_an_overflow_is_no_trickle():
+    """A weight of 1 lets a node have two sessions: what real nodes refused then, all saw."""
+    assert SCHEDULERS["ovf"].weigh(Node(name="web1", address="192.0.2.11")) == 1000
 
 
 def test_standby_is_what_the_trials_found_lossless():

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from selfbalance.model import Node
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import Scheduler
+
+
+def _full_at(_node: Node) -> int:
+    """1000 sessions for every node."""
+    # Once all nodes have more than their weight, ovf refuses (net/netfilter/ipvs/ip_vs_ovf.c):
+    # with a weight of 1 the third client of a node.
+    return 1000
+
 
 SCHEDULERS = {
     "rr": Scheduler("rr", "round robin"),
@@ -31,7 +40,11 @@ SCHEDULERS = {
     "sed": Scheduler("sed", "shortest expected delay"),
     "nq": Scheduler("nq", "never queue"),
     "fo": Scheduler("fo", "weighted fail-over"),
-    "ovf": Scheduler("ovf", "weighted overflow"),
+    "ovf": Scheduler(
+        "ovf",
+        "overflow: a node takes as many sessions as its weight, then the next",
+        weigh=_full_at,
+    ),
 }
 
 
