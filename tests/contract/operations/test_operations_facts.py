@@ -80,6 +80,15 @@ def test_a_kernel_that_lacks_a_module_keeps_every_node_as_it_is(bare):
     assert "Traceback" not in run.said
 
 
+def test_a_dry_run_says_so_too(bare):
+    bare.inventory(web2={"lacks": ["ip_vs_mh"]})
+
+    run = bare.run("cluster", "--dry")
+
+    assert (run.status, run.changes) == (0, [])
+    assert "[web1] web2: its kernel 6.1.176 has no module ip_vs_mh" in run.err
+
+
 def test_a_live_cluster_keeps_its_scheduler_where_a_kernel_lacks_the_new_one(deployed):
     schedule(deployed, "sed")
     deployed.inventory(web3={"lacks": ["ip_vs_sed"]})
