@@ -23,7 +23,7 @@ PACKAGES = (
     "procps", "sudo", "ca-certificates", "nginx", "python3-minimal",
 )  # fmt: skip
 #: Only in the lab's repository, with what they pull in: a deploy has to install them.
-EXTRA_PACKAGES = ("keepalived", "ipvsadm")
+EXTRA_PACKAGES = ("keepalived", "ipvsadm", "iptables")
 #: bullseye's `nginx` pulls in nginx-core with image libraries; its nginx-light is the bare one.
 _OTHER_NAMES = {"bullseye": {"nginx": "nginx-light"}}
 SIZE_MB = 2500

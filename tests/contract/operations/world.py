@@ -8,7 +8,7 @@ writes down all that reached a node in `$WORLD_LOG`, in one order.
 Host data changes one host: `down` refuses the connection; `fails` names kinds of commands that
 fail on it; `cut` lets its observation end in the middle; `deaf` nodes do not take what the kernel
 is told; `lacks` names modules that its kernel does not have; `cores` says how many CPUs it has, and
-a GiB of memory for each.
+a GiB of memory for each; `mac` is another MAC than it was given. All VIPs have one MASTER.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from blocks import Block
 from blocks import parse as read_config
 from looks import MEMORY_BYTES, bare, healthy, mac
 from printed import printed
@@ -37,8 +38,16 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from selfbalance.deployment import Deployment
 from selfbalance.desired import places
 from selfbalance.model import Cluster
-from selfbalance.observed import NodeState, SeenFile, SeenRealserver, SeenService, SeenUnit
+from selfbalance.observed import (
+    NodeState,
+    SeenFile,
+    SeenMarks,
+    SeenRealserver,
+    SeenService,
+    SeenUnit,
+)
 from selfbalance.observed.facts import read_facts
+from selfbalance.observed.marks import read_marks
 from selfbalance.plugins import Facts
 
 KINDS = {
@@ -146,6 +155,8 @@ class World:
             cores=has.get("cores") or nothing.cores,
             memory_bytes=has["cores"] * GIB if has.get("cores") else MEMORY_BYTES,
             recorded=_recorded(has["files"]),
+            mac=has.get("mac") or nothing.mac,
+            marks=_marked(has.get("marks", "")),
             addresses={"lo": on_lo, want.interface: on_wire},
             held_resets=good.held_resets if has["vips"] else frozenset(),
             units={unit: self._unit(name, unit) for unit in want.units},
@@ -178,6 +189,11 @@ class World:
             needs_reload=False,
         )
 
+    def mark(self, name: str) -> None:
+        """Run the node's script that marks clients, if it has one."""
+        has = self.node(name)
+        has["marks"] = has["files"].get(places.MARKS, [""])[0]
+
     def _table(self, deployed: Deployment, services: list[Any]) -> tuple[SeenService, ...]:
         """The table that keepalived made; a node whose keepalived is dead has weight 0."""
         live = {
@@ -188,24 +204,46 @@ class World:
         }
         return tuple(
             SeenService(
-                "tcp",
+                protocol,
                 ip_address(vip),
                 port,
                 scheduler,
                 frozenset(flags),
                 tuple(
                     SeenRealserver(
-                        ip_address(real), port, "Route", weight * (ip_address(real) in live), 0, 0
+                        ip_address(real),
+                        0 if protocol == "fwm" else port,
+                        "Route",
+                        weight * (ip_address(real) in live),
+                        0,
+                        0,
                     )
                     for real, weight in weights.items()
                 ),
             )
             for vip, port, scheduler, flags, weights in services
+            for protocol in ["fwm" if vip in _UNSPECIFIED else "tcp"]
         )
 
 
+_UNSPECIFIED = ("0.0.0.0", "::")
+
+
+def _marked(script: str) -> SeenMarks:
+    """What nft makes of the script: its tables are what it is told."""
+    lines = script.splitlines()
+    begin = lines.index("    nft -f - <<'END'") + 1 if lines else 0
+    rules = lines[begin : lines.index("END", begin)] if lines else []
+    tables = [line for line in rules if line.startswith(" ") or line.endswith("{")]
+    marks = read_marks(["tool nft", *tables] if rules else [])["marks"]
+    assert isinstance(marks, SeenMarks)
+    return marks
+
+
 def _sysctls(good: NodeState, has: dict[str, Any]) -> dict[str, str]:
-    backup_only = "0" if has.get("deaf") else "1"
+    """A deaf node has the opposite of what it is told."""
+    told = good.sysctls["net.ipv4.vs.backup_only"]
+    backup_only = str(1 - int(told)) if has.get("deaf") else told
     return {**good.sysctls, "net.ipv4.vs.backup_only": backup_only}
 
 
@@ -213,7 +251,7 @@ def _virtual_servers(config: str) -> list[Any]:
     """What keepalived makes of its configuration: virtual services as plain data."""
     return [
         [
-            server.words[1],
+            _vip(server),
             int(server.words[2]),
             server.get("lvs_sched"),
             [
@@ -225,6 +263,13 @@ def _virtual_servers(config: str) -> list[Any]:
         ]
         for server in read_config(config).all("virtual_server")
     ]
+
+
+def _vip(server: Block) -> str:
+    """A service of a firewall mark has its realservers' family and no address."""
+    if server.words[1] != "fwmark":
+        return server.words[1]
+    return _UNSPECIFIED[":" in server.all("real_server")[0].words[1]]
 
 
 def _recorded(files: dict[str, Any]) -> Mapping[str, Facts]:
@@ -288,7 +333,7 @@ class NodeConnector(FakeConnector):
         """What a command prints, None where it fails."""
         name, deployed = self.host.name, self.host.data.get("selfbalance")
         if kind == "look":
-            for fault in ("deaf", "lacks", "cores"):
+            for fault in ("deaf", "lacks", "cores", "mac"):
                 WORLD.node(name)[fault] = self.host.data.get(fault, ())
             said = printed(WORLD.look(deployed, name), deployed.desired[name])
             return said[: len(said) // 2] if self.host.data.get("cut", False) else said
@@ -301,7 +346,9 @@ class NodeConnector(FakeConnector):
         elif kind == "kernel":
             assert has["packages"], "no keepalived to enable"
             has["kernel"] = True
-            has["vips"] = has["vips"] or "restart selfbalance-vip" in text
+            if "restart selfbalance-vip" in text:
+                has["vips"] = True
+                WORLD.mark(name)
         elif kind == "prove":
             assert places.STAGED_CONFIG in has["files"], "nothing is staged"
         elif kind == "activate":
