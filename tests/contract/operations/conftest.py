@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -181,3 +182,22 @@ def deployed(_deployed: tuple[Site, Run], tmp_path: Path) -> Site:
 def first_run(_deployed: tuple[Site, Run]) -> Run:
     """The run that deployed the cluster on bare nodes."""
     return _deployed[1]
+
+
+@pytest.fixture(scope="session")
+def new_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """Make a site of bare nodes in a folder of that name."""
+    return lambda name: Site(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture
+def site_like(tmp_path: Path) -> Callable[[Site], Site]:
+    """Make a site whose description and world are another one's."""
+
+    def like(other: Site) -> Site:
+        site = Site(tmp_path)
+        for name in ("web.toml", ".world"):
+            shutil.copy(other.path / name, tmp_path / name)
+        return site
+
+    return like
