@@ -34,6 +34,13 @@ def read_memory(line: str) -> int:
     return max(1, _count(number) * 1024 // _MEMORY_STEP) * _MEMORY_STEP
 
 
+def read_mac(text: str) -> str:
+    """Read "02:5b:00:00:00:0b" (ip-link(8)), strictly: it comes to stand in other nodes' files."""
+    if not _MAC.fullmatch(text):
+        raise ValueError(f"no MAC: {text!r}")
+    return text
+
+
 def read_facts(lines: Sequence[str]) -> Mapping[str, Facts]:
     """Read a record: a line "NAME CORES MEMORY MAC" for each node, and comments."""
     facts: dict[str, Facts] = {}
@@ -41,9 +48,9 @@ def read_facts(lines: Sequence[str]) -> Mapping[str, Facts]:
         if line.startswith("#"):
             continue
         name, cores, memory, mac = line.split()
-        if name in facts or not _MAC.fullmatch(mac):
-            raise ValueError(f"not the facts of one node: {line!r}")
-        facts[name] = Facts(_count(cores), _count(memory), mac)
+        if name in facts:
+            raise ValueError(f"facts of {name} twice: {line!r}")
+        facts[name] = Facts(_count(cores), _count(memory), read_mac(mac))
     return facts
 
 

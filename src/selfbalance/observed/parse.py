@@ -10,7 +10,7 @@ from typing import Any
 
 from selfbalance.errors import ObservationError
 from selfbalance.model.words import IPAddress
-from selfbalance.observed.facts import read_cpus, read_facts, read_memory
+from selfbalance.observed.facts import read_cpus, read_facts, read_mac, read_memory
 from selfbalance.observed.marks import read_marks
 from selfbalance.observed.state import (
     NodeState,
@@ -131,7 +131,7 @@ def _addresses(lines: Sequence[str]) -> Mapping[str, object]:
 
 def _links(lines: Sequence[str]) -> Mapping[str, object]:
     words = lines[0].split()
-    return {"mac": words[words.index("link/ether") + 1]}
+    return {"mac": read_mac(words[words.index("link/ether") + 1])}
 
 
 def _resets(lines: Sequence[str]) -> Mapping[str, object]:

@@ -9,8 +9,10 @@ from pyinfra import logger
 from pyinfra.api import FunctionCommand
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
-from pyinfra.api.state import State
-from pyinfra.context import ctx_host
+from pyinfra.api.state import State, StateStage
+from pyinfra.context import ctx_host, ctx_state
+
+from selfbalance.operations.saying import say
 
 
 @contextmanager
@@ -27,8 +29,11 @@ def acting_on(host: Host) -> Iterator[Host]:
 def refusal(said: str) -> FunctionCommand:
     """Return a command that fails its host with one line, and with it the run.
 
-    What an operation of several hosts raises, gevent prints with a traceback first.
+    A plan says the line too: `--dry` ends there. What an operation of several hosts raises, gevent
+    prints with a traceback first.
     """
+    if ctx_state.get().current_stage is StateStage.Prepare:
+        say(f"{ctx_host.get().print_prefix}{said}")
 
     def refuse(state: State, host: Host) -> bool:  # noqa: ARG001 - pyinfra asks for both by name
         host.log_styled(said, fg="red", log_func=logger.error)

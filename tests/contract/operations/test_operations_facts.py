@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from conftest import REPOSITORY, Site
+from sites import REPOSITORY, Site
 
 from selfbalance.desired import places
 
@@ -78,6 +78,15 @@ def test_a_kernel_that_lacks_a_module_keeps_every_node_as_it_is(bare):
             f"[{name}] web2: its kernel 6.1.176 has no module ip_vs_mh; nothing was done to {name}"
         ) in run.err
     assert "Traceback" not in run.said
+
+
+def test_a_dry_run_says_so_too(bare):
+    bare.inventory(web2={"lacks": ["ip_vs_mh"]})
+
+    run = bare.run("cluster", "--dry")
+
+    assert (run.status, run.changes) == (0, [])
+    assert "[web1] web2: its kernel 6.1.176 has no module ip_vs_mh" in run.err
 
 
 def test_a_live_cluster_keeps_its_scheduler_where_a_kernel_lacks_the_new_one(deployed):

@@ -334,7 +334,14 @@ GARBAGE = {
         "web1 1 1 02:5b:00:00:00:0b\nweb1 1 1 02:5b:00:00:00:0b",
     ],
     "addresses": ["Cannot find device", "1: lo    inet here/8", "2: eth0"],
-    "links": ["", "2: eth0: <UP> mtu 1500", "2: eth0\\ link/infiniband 00", "x link/ether"],
+    "links": [
+        "",
+        "2: eth0: <UP> mtu 1500",
+        "2: eth0\\ link/infiniband 00",
+        "x link/ether",
+        "2: eth0 link/ether 02:5b:00:00:00:0b;reboot",
+        "2: eth0 link/ether 02:5B:00:00:00:0B",
+    ],
     "resets": ["192.0.2", "src_ip 192.0.2.10"],
     "units": ["LoadState=loaded", "Failed to connect to bus", "Id=a\nLoadState=loaded"],
     "table": [
