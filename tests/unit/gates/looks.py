@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from clusters import secrets_of
 
 from selfbalance import Cluster, Node, Service, Vip
-from selfbalance.desired import DesiredNode, DesiredService, depends_on_facts, desire
+from selfbalance.desired import DesiredNode, DesiredService, desire, places
 from selfbalance.gates import View, builtin, judge
 from selfbalance.model import VrrpInstance
 from selfbalance.model.standing import Standing
@@ -142,7 +142,7 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
         demotion=_demotion(cluster, want.name, cluster.instances[0], own),
         drop_in_read=True,
         marks=SeenMarks("nft" if want.marks else "", want.marked, _known(want)),
-        recorded=facts(cluster) if depends_on_facts(cluster, PLUGINS) else {},
+        recorded=facts(cluster) if places.FACTS in {f.path for f in want.files} else {},
         instances=tuple(_instance(cluster, want.name, each, own) for each in cluster.instances),
         claims={
             vip: frozenset({mac(cluster, masters[vip])}) for vip in want.vips if vip not in own
