@@ -68,9 +68,9 @@ class TestForwarding(ForwardingOnNodes):
     """Each built-in method."""
 
 
-@pytest.mark.parametrize("named", [mode for mode in MODES if mode != "snapshot"])
+@pytest.mark.parametrize("named", ["source-mac"])
 class TestStandby(StandbyOnNodes):
-    """The modes with a sync daemon."""
+    """`backup-only` goes through more in test_crash.py."""
 
 
 @pytest.mark.parametrize("named", ["snapshot"])
@@ -80,9 +80,9 @@ class TestStandbyWithoutSync(StandbyOnNodes):
     may_fail = 3
 
 
-@pytest.mark.parametrize("named", list(PLUGINS.snapshot_stores))
+@pytest.mark.parametrize("named", ["local", "controller"])
 class TestStores(StoreOnNodes):
-    """Each built-in store."""
+    """One of each type; `run` is `local` in another folder."""
 
 
 @pytest.mark.parametrize("named", list(PLUGINS.components))
