@@ -10,7 +10,7 @@ from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
-from selfbalance.plugins import Plugins
+from selfbalance.plugins import ForwardingMethod, Plugins, Tunnel
 
 HEAVIEST = 65535
 """The highest weight that is certain to work (ipvsadm(8), -w); keepalived itself takes more."""
@@ -29,9 +29,10 @@ def _desire_node(
     forwarding = plugins.forwarding_methods[cluster.forwarding]
     standby = plugins.standby_modes[cluster.standby]
     services = desired_services(cluster, plugins)
+    tunnels = tunnels_in_use(cluster, forwarding)
     vips = tuple(vip.address for vip in cluster.vips)
-    modules = _modules(cluster, plugins)
-    sysctls = _sysctls(cluster, plugins)
+    modules = _modules(cluster, node, plugins)
+    sysctls = _sysctls(cluster, node, plugins)
     password = secrets[cluster.vrrp.password] if cluster.vrrp.password else None
     conf = rendering.keepalived_conf(cluster, node, forwarding, standby, services, password)
     return DesiredNode(
@@ -46,26 +47,58 @@ def _desire_node(
             File(places.SYSCTLS, _lines(f"{k} = {v}" for k, v in sysctls.items()), 0o644),
             File(
                 places.VIP_UNIT,
-                rendering.vip_unit(cluster, node, forwarding.vip_interface),
+                rendering.vip_unit(cluster, node, forwarding.vip_interface, tunnels),
                 0o644,
             ),
-            File(places.WATCH, rendering.watch(standby), 0o700),
-            File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
-            File(places.DROP_IN, rendering.drop_in(), 0o644),
-            File(places.GUARD, rendering.guard(cluster, node, standby, services), 0o700),
+            File(places.DROP_IN, rendering.drop_in(node), 0o644),
+            *(_beside_vrrp(cluster, node, plugins, services) if node.director else ()),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
             "selfbalance-vip.service",
             *(u for _, c in plugins.components.items() for u in c.units),
-            "selfbalance-watch.service",
+            *(("selfbalance-watch.service",) if node.director else ()),
         ),
         vips=vips,
         vip_interface=forwarding.vip_interface,
-        sync_daemon=standby.sync_daemon,
+        sync_daemon=standby.sync_daemon and node.director,
         services=services,
         standings={cluster.demotion_of(node, each): each for each in Standing},
-        peers={peer.name: _peer_address(cluster, peer) for peer in cluster.peers_of(node)},
+        peers={
+            peer.name: _peer_address(cluster, peer)
+            for peer in cluster.peers_of(node)
+            if node.director and (peer.director or not forwarding.wrapped)
+        },
+        director=node.director,
+        wrapped=forwarding.wrapped,
+        tunnelled={
+            peer.name: tuple(a for a in (peer.address, peer.address6) if a is not None)
+            for peer in cluster.peers_of(node)
+            if node.director and forwarding.wrapped
+        },
+        unwrapping=rendering.unwrapping(forwarding.vip_interface, tunnels),
+        headers={
+            version: rendering.headers(version, tunnel) for version, tunnel in tunnels.items()
+        },
+    )
+
+
+def tunnels_in_use(cluster: Cluster, forwarding: ForwardingMethod) -> dict[int, Tunnel]:
+    """Return the tunnels of the IP versions that the VIPs have."""
+    versions = {vip.address.version for vip in cluster.vips}
+    return {v: tunnel for v, tunnel in forwarding.tunnels.items() if v in versions}
+
+
+def _beside_vrrp(
+    cluster: Cluster, node: Node, plugins: Plugins, services: tuple[DesiredService, ...]
+) -> tuple[File, ...]:
+    """Return what stands beside keepalived on a node that may become MASTER."""
+    forwarding = plugins.forwarding_methods[cluster.forwarding]
+    standby = plugins.standby_modes[cluster.standby]
+    return (
+        File(places.WATCH, rendering.watch(standby), 0o700),
+        File(places.WATCH_UNIT, rendering.watch_unit(cluster), 0o644),
+        File(places.GUARD, rendering.guard(cluster, node, forwarding, standby, services), 0o700),
     )
 
 
@@ -93,6 +126,7 @@ def desired_services(cluster: Cluster, plugins: Plugins) -> tuple[DesiredService
                 if address is not None
             },
             consistent=scheduler.consistent,
+            method=plugins.forwarding_methods[cluster.forwarding].listed,
         )
         for vip in cluster.vips
         for service in cluster.services
@@ -118,20 +152,38 @@ def _weight(plugins: Plugins, scheduler: str, node: Node) -> int:
     )
 
 
-def _modules(cluster: Cluster, plugins: Plugins) -> tuple[str, ...]:
+def _modules(cluster: Cluster, node: Node, plugins: Plugins) -> tuple[str, ...]:
+    """Return what a director needs to balance, and any node to take what it is sent."""
+    forwarding = plugins.forwarding_methods[cluster.forwarding]
     schedulers = (plugins.schedulers[service.scheduler].module for service in cluster.services)
-    return tuple(dict.fromkeys(("ip_vs", *schedulers)))
+    tunnels = tunnels_in_use(cluster, forwarding).values()
+    return tuple(
+        dict.fromkeys(
+            (
+                *(("ip_vs", *schedulers) if node.director else ()),
+                *forwarding.modules,
+                *(module for tunnel in tunnels for module in tunnel.modules),
+            )
+        )
+    )
 
 
-def _sysctls(cluster: Cluster, plugins: Plugins) -> dict[str, str]:
-    """Merge the sysctls of forwarding method, standby mode and schedulers, sorted by name."""
+def _sysctls(cluster: Cluster, node: Node, plugins: Plugins) -> dict[str, str]:
+    """Merge the sysctls of forwarding method, standby mode and schedulers, sorted by name.
+
+    Those of IPVS exist only where it is loaded.
+    """
     sources = (
         plugins.forwarding_methods[cluster.forwarding].sysctls,
         plugins.standby_modes[cluster.standby].sysctls,
         *(plugins.schedulers[service.scheduler].sysctls for service in cluster.services),
     )
     merged = {name: value for source in sources for name, value in source.items()}
-    return dict(sorted(merged.items()))
+    return {
+        name: value
+        for name, value in sorted(merged.items())
+        if node.director or not name.startswith("net.ipv4.vs.")
+    }
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -30,7 +30,10 @@ class File:
 
 @dataclass(frozen=True)
 class DesiredService:
-    """One virtual service of the IPVS table: weights by realserver address."""
+    """One virtual service of the IPVS table: weights by realserver address.
+
+    `method` is how ipvsadm's list calls the way that packets are forwarded.
+    """
 
     vip: IPAddress
     port: int
@@ -39,11 +42,18 @@ class DesiredService:
     flags: tuple[str, ...]
     weights: Mapping[IPAddress, int]
     consistent: bool = False
+    method: str = "Route"
 
 
 @dataclass(frozen=True)
 class DesiredNode:
-    """Everything that a node of the cluster has when it is as described."""
+    """Everything that a node of the cluster has when it is as described.
+
+    One that is no `director` has no VRRP instance and an empty IPVS table; `services` are what it
+    serves. `peers` are asked by frames on the network; where packets are `wrapped`, realservers are
+    asked in a tunnel to their addresses, `tunnelled`. `unwrapping` are interfaces that have to be
+    up; `headers` is what of the interface's MTU is no segment of a client's, by the VIP's version.
+    """
 
     name: str
     interface: str
@@ -60,6 +70,18 @@ class DesiredNode:
     services: tuple[DesiredService, ...]
     standings: Mapping[int, Standing]
     peers: Mapping[str, IPAddress]
+    director: bool = True
+    wrapped: str = ""
+    tunnelled: Mapping[str, tuple[IPAddress, ...]] = field(default_factory=dict)
+    unwrapping: tuple[str, ...] = ()
+    headers: Mapping[int, int] = field(default_factory=dict)
+
+    def segment(self, vip: IPAddress, mtu: int) -> int | None:
+        """Return the TCP segment size that clients of a VIP are told, None for the link's own.
+
+        `mtu` is that of the node's interface, in bytes.
+        """
+        return mtu - self.headers[vip.version] if vip.version in self.headers else None
 
     @property
     def all_files(self) -> tuple[File, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +13,7 @@ from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
-from selfbalance.plugins import ForwardingMethod, StandbyMode
+from selfbalance.plugins import ForwardingMethod, StandbyMode, Tunnel
 
 HANDOVER_MARGIN_S = 3
 """How much longer than its due time a hand-over is waited for, in seconds."""
@@ -57,11 +57,19 @@ def keepalived_conf(
         standby=standby,
         node_address=node.address_of(family),
         peers=[
-            {"name": peer.name, "address": peer.address_of(family)}
-            for peer in cluster.peers_of(node)
+            {
+                "name": peer.name,
+                "address": peer.address_of(family),
+                "routed": not (node.director and peer.director),
+            }
+            for peer in cluster.watched_by(node)
         ],
-        instances=[_instance(cluster, node, instance) for instance in cluster.instances],
-        virtual_servers=[_virtual_server(cluster, service) for service in services],
+        instances=[
+            _instance(cluster, node, instance) for instance in cluster.instances if node.director
+        ],
+        virtual_servers=[
+            _virtual_server(cluster, service) for service in services if node.director
+        ],
         lvs_method=forwarding.lvs_method,
         password=password,
         events=places.EVENTS,
@@ -84,7 +92,7 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "name": instance.name,
         "vrid": instance.vrid,
         "source": node.address_of(family),
-        "peers": [peer.address_of(family) for peer in cluster.peers_of(node)],
+        "peers": [peer.address_of(family) for peer in cluster.peers_of(node) if peer.director],
         "own": [vip for vip in instance.vips if vip.version == family],
         "excluded": [vip for vip in instance.vips if vip.version != family],
     }
@@ -109,7 +117,11 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
 
 
 def guard(
-    cluster: Cluster, node: Node, standby: StandbyMode, services: tuple[DesiredService, ...]
+    cluster: Cluster,
+    node: Node,
+    forwarding: ForwardingMethod,
+    standby: StandbyMode,
+    services: tuple[DesiredService, ...],
 ) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
     due_s = 4 * _advert_interval_s(cluster)
@@ -123,6 +135,8 @@ def guard(
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
         others=list(_realservers_elsewhere(node, services)),
+        ipvsadm=forwarding.ipvsadm,
+        takers=[peer.name for peer in cluster.peers_of(node) if peer.director],
         demotions={each.value: cluster.demotion_of(node, each) for each in Standing},
     )
 
@@ -137,9 +151,9 @@ def _realservers_elsewhere(
                 yield {"vip": service.vip, "port": service.port, "address": address}
 
 
-def drop_in() -> str:
-    """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every node."""
-    return render("keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS)
+def drop_in(node: Node) -> str:
+    """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every director."""
+    return render("keepalived.drop-in.conf.j2", node=node, guard=places.GUARD, dumps=places.DUMPS)
 
 
 def watch(standby: StandbyMode) -> str:
@@ -161,7 +175,21 @@ def watch_unit(cluster: Cluster) -> str:
     return render("selfbalance-watch.service.j2", watch=places.WATCH, cluster=cluster)
 
 
-def vip_unit(cluster: Cluster, node: Node, vip_interface: str) -> str:
+def unwrapping(vip_interface: str, tunnels: Mapping[int, Tunnel]) -> tuple[str, ...]:
+    """Return the interfaces that have to be up for a realserver to take what is wrapped."""
+    if not tunnels:
+        return ()
+    return tuple(dict.fromkeys((vip_interface, *(each.interface for each in tunnels.values()))))
+
+
+def headers(version: int, tunnel: Tunnel) -> int:
+    """Return what of a link's MTU is no TCP segment: IP's and TCP's headers, and the tunnel's."""
+    return (40 if version == 4 else 60) + tunnel.overhead
+
+
+def vip_unit(
+    cluster: Cluster, node: Node, vip_interface: str, tunnels: Mapping[int, Tunnel]
+) -> str:
     """Render the unit that holds the VIPs on every node, and resets back (decision 10)."""
     return render(
         "selfbalance-vip.service.j2",
@@ -169,4 +197,7 @@ def vip_unit(cluster: Cluster, node: Node, vip_interface: str) -> str:
         vips=[vip.address for vip in cluster.vips],
         vip_interface=vip_interface,
         interface=cluster.interface_of(node),
+        tunnels=tunnels.values(),
+        unwrapping=unwrapping(vip_interface, tunnels),
+        headers={version: headers(version, tunnel) for version, tunnel in tunnels.items()},
     )

@@ -20,14 +20,11 @@ def director(view: View) -> Verdict:
     for want, seen in view.pairs():
         problems += table_problems(want, seen)
         problems += _sync(view, want, seen)
+    directors = [seen for want, seen in view.pairs() if want.director]
     return Verdict(
-        f"tables equal on {len(view.state.seen)} nodes, sync master on {names(view.masters)}",
+        f"tables equal on {len(directors)} nodes, sync master on {names(view.masters)}",
         tuple(problems),
     )
-
-
-_DIRECT = "Route"
-"""How ipvsadm calls direct routing (ipvsadm(8), --gatewaying)."""
 
 
 def _essence(seen: NodeState) -> frozenset[object]:
@@ -44,12 +41,12 @@ def _equal(view: View) -> Iterator[Problem]:
     tables = [
         seen
         for want, seen in view.pairs()
-        if seen.keepalived_active and "table" not in seen.unknown
+        if want.director and seen.keepalived_active and "table" not in seen.unknown
         if not any(table_problems(want, seen))
     ]
     if len({_essence(seen) for seen in tables}) > 1:
         yield Problem(
-            f"IPVS tables differ: {'; '.join(_weights(seen) for seen in tables)}",
+            f"IPVS tables differ: {'; '.join(map(_weights, tables))}",
             remedy="a difference lasts while a check is in flight; if it stays, on the odd node: "
             "systemctl restart keepalived",
         )
@@ -57,9 +54,7 @@ def _equal(view: View) -> Iterator[Problem]:
 
 def _weights(seen: NodeState) -> str:
     rows = (
-        f"{real.address}={real.weight}{'' if real.method == _DIRECT else f' by {real.method}'}"
-        for service in seen.table
-        for real in service.realservers
+        f"{real.address}={real.weight}" for service in seen.table for real in service.realservers
     )
     return f"{seen.name} has {' '.join(rows)}"
 
@@ -69,7 +64,7 @@ def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     if "table" in seen.unknown or not seen.keepalived_active:
         return
     table = {(each.protocol, each.vip, each.port): each for each in seen.table}
-    for service in want.services:
+    for service in want.services if want.director else ():
         found = table.pop((service.protocol, service.vip, service.port), None)
         wrong = "is missing" if found is None else _wrong(service, found)
         if wrong:
@@ -97,6 +92,9 @@ def _wrong(want: DesiredService, found: SeenService) -> str | None:
         return f"lacks realserver {_endpoints(described - has)}"
     if has - described:
         return f"has realserver {_endpoints(has - described)}, which is not described"
+    methods = {real.method for real in found.realservers} - {want.method}
+    if methods:
+        return f"forwards by {' and '.join(sorted(methods))}; it should be {want.method}"
     return None
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from selfbalance.desired import DesiredNode
 from selfbalance.gates.view import View
+from selfbalance.observed import NodeState
 from selfbalance.plugins import Problem, Verdict
 
 
@@ -29,11 +33,27 @@ def kernel(view: View) -> Verdict:
                 for vip in want.vips
                 if vip not in seen.held_resets
             ]
+            problems += _segments(want, seen)
     want = next(iter(view.desired.values()))
     return Verdict(
         f"{len(want.modules)} modules and {len(want.sysctls)} sysctls as described",
         tuple(problems),
     )
+
+
+def _segments(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    """Check what clients are told: uploads in larger segments do not fit into the tunnel whole."""
+    if "links" in seen.unknown:
+        return
+    for vip in want.vips:
+        size = want.segment(vip, seen.mtu)
+        if size != seen.segments.get(vip):
+            has = seen.segments.get(vip, "not rewritten")
+            yield Problem(
+                f"{seen.name}: the segment size for clients of {vip} is {has}; it should be {size}",
+                seen.name,
+                f"on {seen.name}: systemctl restart selfbalance-vip",
+            )
 
 
 _REMEDY = "put it right: run cluster.py; then find out who changed it"

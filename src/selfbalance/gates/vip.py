@@ -28,14 +28,19 @@ def _roles(view: View) -> Iterator[Problem]:
             "it should be on exactly one node",
             remedy="look at VRRP between the nodes: tcpdump -ni INTERFACE ip proto 112",
         )
-    for seen in view.state.seen:
+    for want, seen in view.pairs():
         if seen.role is Role.FAULT or (seen.role is Role.INIT):
             yield Problem(
                 f"{seen.name}: keepalived is in {seen.role.value}",
                 seen.name,
                 f"on {seen.name}: journalctl -u keepalived -n 50",
             )
-        elif seen.role is None and seen.keepalived_active and "keepalived" not in seen.unknown:
+        elif (
+            want.director
+            and seen.role is None
+            and seen.keepalived_active
+            and "keepalived" not in seen.unknown
+        ):
             yield Problem(
                 f"{seen.name}: keepalived runs but has no VRRP instance",
                 seen.name,
@@ -75,7 +80,9 @@ def _by_arp(view: View, address: IPAddress) -> Iterator[Problem]:
     holders = view.holders(address)
     own = {view.mac_of(holder.name) for holder in holders}
     unasked = {view.mac_of(name) for name in view.unasked("addresses")}
-    for seen in view.state.seen:
+    for want, seen in view.pairs():
+        if not want.director:
+            continue  # It may be on a network where nobody asks for the VIP.
         claims = seen.claims.get(address, frozenset())
         if len(holders) == 1:
             as_expected = claims == (set() if seen in holders else own)

@@ -203,9 +203,9 @@ def build_router(hub: Namespaces, router: Namespaces, pid: int, transport: str) 
         ],
     )
     # A VIP's answers come from the far network though its address is of the near one: no rp_filter.
-    routing = ("ipv4.ip_forward=1", "ipv6.conf.all.forwarding=1", "ipv4.conf.all.rp_filter=0")
-    routing += tuple(f"ipv4.conf.{name}.rp_filter=0" for name in ("near", "far"))
-    _check(router.look("sysctl", "-q", "-w", *(f"net.{each}" for each in routing)))
+    unfiltered = (f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "near", "far"))
+    routing = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", *unfiltered)
+    _check(router.look("sysctl", "-q", "-w", *routing))
     if transport == "raw":
         _offloads_off(hub, ROUTER_PORTS)
         _offloads_off(router, ["near", "far"])

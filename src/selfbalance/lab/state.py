@@ -89,7 +89,7 @@ class StateFolder:
         self.uml = self.path / "uml"
 
     def record(self, what: str) -> Path:
-        """Where a process of the lab (holder, client, router, repository, a node) leaves its pid."""
+        """Where a process of the lab (holder, client, router, a node, ...) leaves its pid."""
         return self.path / f"{what}.process"
 
     def log(self, what: str) -> Path:

@@ -40,7 +40,8 @@ class Node(Described):
 
     `address` is its own, on the network of the virtual addresses; `address6` a second one for IPv6
     services where `address` is IPv4. `interface` overrides the cluster's; `ssh` is the host that
-    ssh connects to where that is not the name.
+    ssh connects to where that is not the name. One that is no `director` only serves: it may be on
+    another network, where the virtual addresses are not.
     """
 
     name: Name
@@ -48,6 +49,7 @@ class Node(Described):
     address6: Address | None = None
     interface: Interface | None = None
     ssh: HostName | None = None
+    director: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="after")
     def _one_address_a_family(self) -> Node:
@@ -194,6 +196,10 @@ class Cluster(Described):
         """Return every other node, in the order of the description."""
         return tuple(peer for peer in self.nodes if peer != node)
 
+    def watched_by(self, node: Node) -> tuple[Node, ...]:
+        """Return the nodes that BFD watches from this one: one end of each pair is a director."""
+        return tuple(peer for peer in self.peers_of(node) if node.director or peer.director)
+
     @property
     def instances(self) -> tuple[VrrpInstance, ...]:
         """VRRP instances: one of the VIPs without a VRID of their own, one for each other VIP."""
@@ -211,6 +217,8 @@ def _complete(cluster: Cluster) -> None:
     for key in ("nodes", "vips", "services"):
         if not getattr(cluster, key):
             raise ValueError(f"{key} is empty; a cluster needs at least one of them")
+    if not any(node.director for node in cluster.nodes):
+        raise ValueError("nodes: none may be director; leave director out where the VIPs are to be")
     if len(cluster.nodes) > MAX_NODES:
         raise ValueError(
             f"nodes: {len(cluster.nodes)} nodes would collide in their VRRP priorities; "

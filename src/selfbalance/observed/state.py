@@ -79,7 +79,9 @@ class NodeState:
 
     `unknown` names what could not be seen, with the reason; the field of that name then holds
     nothing, and gates call it a problem. `held_resets` are the VIPs for which resets of unknown
-    sessions are held back. `drop_in_read` says that keepalived started since its drop-in was
+    sessions are held back. `mtu` is the data interface's, `up` the tunnels' interfaces that are up;
+    `segments` is the TCP segment size that clients of a VIP are told, where it is rewritten.
+    `drop_in_read` says that keepalived started since its drop-in was
     written. `claims` holds the MACs that answered for each VIP, `answers` the MAC that answered a
     TCP connection sent to a peer's MAC, by (VIP, port, peer).
     """
@@ -95,7 +97,10 @@ class NodeState:
     modules: frozenset[str] = frozenset()
     addresses: Mapping[str, frozenset[IPAddress]] = field(default_factory=dict)
     mac: str = ""
+    mtu: int = 0
+    up: frozenset[str] = frozenset()
     held_resets: frozenset[IPAddress] = frozenset()
+    segments: Mapping[IPAddress, int] = field(default_factory=dict)
     units: Mapping[str, SeenUnit] = field(default_factory=dict)
     table: tuple[SeenService, ...] = ()
     sync: frozenset[str] = frozenset()

@@ -78,7 +78,8 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
     ]
     written = {file.path for file in plan.files}
     verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
-    acts.append(f"systemctl {verb} selfbalance-watch.service")
+    if "selfbalance-watch.service" in units:
+        acts.append(f"systemctl {verb} selfbalance-watch.service")
     if plan.vips or places.VIP_UNIT in written:
         acts.append("systemctl restart selfbalance-vip.service")
     acts.append(f"sync {places.UNITS}")  # what `enable` linked

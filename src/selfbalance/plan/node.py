@@ -8,6 +8,7 @@ from enum import Enum
 
 from selfbalance.desired import DesiredNode, File, places
 from selfbalance.gates.director import table_problems
+from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState
 
 
@@ -88,12 +89,20 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         modules=tuple(m for m in want.modules if m not in seen.modules),
         sysctls={n: v for n, v in want.sysctls.items() if seen.sysctls.get(n) != v},
         units=tuple(unit for unit in want.units if not _set_up(seen, unit)),
-        vips=not all(
-            seen.holds(vip, want.vip_interface) and vip in seen.held_resets for vip in want.vips
-        )
+        vips=not all(_ready_for(vip, want, seen) for vip in want.vips)
+        or not seen.up >= {*want.unwrapping}
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
         together=config is not None and any(table_problems(want, seen)),
+    )
+
+
+def _ready_for(vip: IPAddress, want: DesiredNode, seen: NodeState) -> bool:
+    """Whether the node takes what is sent to a VIP, and answers as it should."""
+    return (
+        seen.holds(vip, want.vip_interface)
+        and vip in seen.held_resets
+        and seen.segments.get(vip) == want.segment(vip, seen.mtu)
     )
 
 

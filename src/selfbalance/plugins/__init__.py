@@ -9,6 +9,7 @@ from selfbalance.plugins.things import (
     Scheduler,
     SnapshotStore,
     StandbyMode,
+    Tunnel,
     Verdict,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "Scheduler",
     "SnapshotStore",
     "StandbyMode",
+    "Tunnel",
     "Verdict",
     "hook",
 ]

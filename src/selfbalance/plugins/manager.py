@@ -12,7 +12,14 @@ import pluggy
 from selfbalance.errors import DescriptionError, PluginError
 from selfbalance.model import Cluster, Service
 from selfbalance.plugins import spec
-from selfbalance.plugins.builtin import backup_only, dr, folders, keepalived, kernel_schedulers
+from selfbalance.plugins.builtin import (
+    backup_only,
+    dr,
+    folders,
+    keepalived,
+    kernel_schedulers,
+    tun,
+)
 from selfbalance.plugins.registry import Registry
 from selfbalance.plugins.things import (
     Component,
@@ -25,7 +32,7 @@ from selfbalance.plugins.things import (
 if TYPE_CHECKING:
     from selfbalance.gates import Gate
 
-BUILT_IN: tuple[ModuleType, ...] = (kernel_schedulers, dr, backup_only, folders, keepalived)
+BUILT_IN: tuple[ModuleType, ...] = (kernel_schedulers, dr, tun, backup_only, folders, keepalived)
 
 
 class Plugins:
@@ -118,12 +125,15 @@ class Plugins:
         """
         for index, service in enumerate(cluster.services):
             self._check_service(service, f"{place}: services[{index}].scheduler")
-        self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
+        forwarding = self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
         self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
         standby = self.standby_modes.named(cluster.standby, f"{place}: standby")
-        objection = standby.objection(cluster)
-        if objection:
-            raise DescriptionError(f"{place}: standby '{cluster.standby}': {objection}")
+        for objection, what in (
+            (forwarding.objection(cluster), f"forwarding '{cluster.forwarding}'"),
+            (standby.objection(cluster), f"standby '{cluster.standby}'"),
+        ):
+            if objection:
+                raise DescriptionError(f"{place}: {what}: {objection}")
 
     def _check_service(self, service: Service, place: str) -> None:
         scheduler = self.schedulers.named(service.scheduler, place)

@@ -45,7 +45,7 @@ def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
     return {
         "node": node.name,
         "observed": True,
-        "role": instance.role.value if instance else None,
+        "role": instance.role.value if instance else None if want.director else "realserver",
         "vips": [str(vip) for vip in view.vips if node.holds(vip, want.interface)],
         "priority": instance.effective_priority if instance else None,
         "standing": _standing(want, node),

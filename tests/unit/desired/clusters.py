@@ -138,6 +138,9 @@ def descriptions(
     nodes, vips = draw(_nodes_and_vips(families, wires, max_nodes))
     if len(vips) == 1 and draw(st.booleans()):
         vips[0]["vrid"] = draw(st.integers(1, 255))
+    forwarding = draw(st.sampled_from(("dr", "tun", "tun-gue")))
+    for node in nodes[1:] if forwarding != "dr" else ():
+        node["director"] = draw(st.booleans())
     vrrp: dict[str, object] = {
         "vrid": draw(st.integers(1, 255)),
         "version": version,
@@ -153,6 +156,7 @@ def descriptions(
         "services": draw(_services()),
         "detection": "calm" if version == 2 else draw(st.sampled_from(("fast", "calm"))),
         "vrrp": vrrp,
+        "forwarding": forwarding,
     }
 
 

@@ -32,6 +32,7 @@ MASTER = "web2"
 VIP = IPv4Address("192.0.2.10")
 VIP6 = IPv6Address("2001:db8:5b::10")
 STRANGER = "02:00:5e:10:00:00"
+ROUTER = "02:5b:00:00:01:00"
 
 
 def described(*vips: IPAddress, **changes: object) -> Cluster:
@@ -55,6 +56,16 @@ CLUSTER = described()
 DUAL = described(
     VIP, VIP6, services=[Service(name="http", port=80), Service(name="https", port=443)]
 )
+ROUTED = described(
+    VIP,
+    VIP6,
+    forwarding="tun",
+    nodes=[
+        *CLUSTER.nodes[:2],
+        Node(name="web3", address="198.51.100.13", address6="2001:db8:5c::13", director=False),
+    ],
+)
+"""Web3 is behind a router: it only serves."""
 
 
 @cache
@@ -95,14 +106,21 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
         sysctls=dict(want.sysctls),
         modules=frozenset(want.modules),
         addresses={
-            "lo": frozenset((*_LOOPBACK, *want.vips)),
+            "lo": frozenset((*_LOOPBACK, *(want.vips if want.vip_interface == "lo" else ()))),
             want.interface: _own(cluster, want.name) | frozenset(want.vips if is_master else ()),
+            **({want.vip_interface: frozenset(want.vips)} if want.vip_interface != "lo" else {}),
         },
         held_resets=frozenset(want.vips),
+        segments={
+            vip: 1500 - want.headers[vip.version]
+            for vip in want.vips
+            if vip.version in want.headers
+        },
+        up=frozenset(want.unwrapping),
         units={name: _unit(name) for name in want.units},
-        table=tuple(_seen(service) for service in want.services),
-        sync=frozenset({"master" if is_master else "backup"}),
-        demotion=demotion,
+        table=tuple(_seen(service) for service in want.services if want.director),
+        sync=frozenset({"master" if is_master else "backup"} if want.director else ()),
+        demotion=demotion if want.director else None,
         drop_in_read=True,
         instances=(
             SeenInstance(
@@ -111,12 +129,16 @@ def _healthy(cluster: Cluster, want: DesiredNode, master: str) -> NodeState:
                 want.priority,
                 want.priority - demotion,
             ),
-        ),
-        claims={} if is_master else {vip: frozenset({mac(cluster, master)}) for vip in want.vips},
+        )
+        if want.director
+        else (),
+        claims={vip: frozenset({mac(cluster, master)}) for vip in want.vips}
+        if want.director and not is_master
+        else {},
         answers={
-            (service.vip, service.port, peer): mac(cluster, peer)
+            (service.vip, service.port, peer): mac(cluster, peer) if peer in want.peers else ROUTER
             for service in want.services
-            for peer in want.peers
+            for peer in {**want.peers, **want.tunnelled}
             if is_master
         },
     )
@@ -144,7 +166,7 @@ def _seen(service: DesiredService) -> SeenService:
         service.scheduler,
         frozenset(service.flags),
         tuple(
-            SeenRealserver(address, service.port, "Route", weight, 0, 0)
+            SeenRealserver(address, service.port, service.method, weight, 0, 0)
             for address, weight in service.weights.items()
         ),
     )
@@ -163,6 +185,7 @@ def bare(cluster: Cluster, name: str) -> NodeState:
         sysctls={key: "0" for key in want.sysctls if ".conf." in key},
         addresses={"lo": frozenset(_LOOPBACK), want.interface: _own(cluster, name)},
         mac=mac(cluster, name),
+        mtu=1500,
         units={
             unit: SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
             for unit in want.units

@@ -48,4 +48,4 @@ def test_the_image_knows_the_repository_where_the_hub_serves_it():
 def test_nothing_in_the_image_names_a_mirror():
     texts = [path.read_text() for path in FILES.rglob("*") if path.is_file()]
     hosts = {host for text in texts for host in re.findall(r"https?://([^/:\s]+)", text)}
-    assert hosts == {model.address(model.HUB_HOST)}
+    assert hosts == {model.address(model.HUB_HOST), "127.0.0.1"}
