@@ -101,7 +101,8 @@ def test_uploads_that_do_not_fit_go_in_fragments_and_status_says_why(site: Site)
     served = _upload(site)
     assert served.total() == 24
     assert served[FAR] >= 1
-    assert _counter(site, FAR, "IpReasmReqds") >= 2 * served[FAR] * BODY / 1460
+    # Two for each segment; not all are full.
+    assert _counter(site, FAR, "IpReasmReqds") - fragments >= served[FAR] * BODY / 1460
     assert _icmp_heard(site) == icmp
     said = f"{FAR}: the segment size for clients of {VIP} is not rewritten; it should be 1440"
     assert problems(site.status()) == [said]
@@ -167,7 +168,7 @@ def test_power_loss_of_the_master(site: Site) -> None:
 
 
 def test_gue_and_ipv6_take_over_on_a_live_cluster(site: Site) -> None:
-    described, site.described = site.described, ""
+    described = site.described
     site.described = f"detection='calm', forwarding='tun-gue', {_vips(VIP, VIP6)}"
     try:
         site.deploy()

@@ -22,7 +22,7 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
         *(f"vip={vip}" for vip in desired.vips if desired.director),
         *(f"peer={name}={address}" for name, address in desired.peers.items()),
         *(f"port={port}" for port in sorted({service.port for service in desired.services})),
-        *([f"wrapped={desired.wrapped}"] if desired.wrapped else []),
+        *([f"wrapped={desired.wrapped}"] if desired.tunnelled else []),
         *(f"real={name}={each}" for name, some in desired.tunnelled.items() for each in some),
     ]
     return (

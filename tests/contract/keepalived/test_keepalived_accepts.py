@@ -72,6 +72,16 @@ def test_every_scheduler_passes_with_its_flags(namespace, name, flags):
     assert judged(namespace, confs(small(services=[service]))[0]) == (0, "")
 
 
+@pytest.mark.parametrize("method", ["tun", "tun-gue"])
+@pytest.mark.parametrize("name", ["director", "only serves"])
+def test_every_tunnel_passes_on_a_director_and_on_a_node_that_only_serves(namespace, method, name):
+    far = Node(name="web3", address="198.51.100.13", director=False)
+    near = [Node(name=f"web{n}", address=f"192.0.2.1{n}") for n in (1, 2)]
+    first, *_, last = confs(small(nodes=[*near, far], forwarding=method))
+
+    assert judged(namespace, first if name == "director" else last) == (0, "")
+
+
 ALLOWED = [chr(code) for code in range(32, 127) if _VRRP_PASSWORD.fullmatch(chr(code))]
 
 

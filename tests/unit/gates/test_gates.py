@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 from clusters import clusters, steady
-from faults import FAULTS, Fault
+from faults import FAULTS, Fault, routed
 from hypothesis import given
 from hypothesis import strategies as st
 from looks import CLUSTER, DUAL, NAMES, PLUGINS, ROUTED, Look, bare, described, desired
@@ -80,7 +80,10 @@ def test_a_fault_is_found_and_named_once(fault: Fault):
         assert words in what
 
 
-@given(st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4, unique=True))
+ON_ONE_NETWORK = sorted(name for name, fault in FAULTS.items() if fault.look is not routed)
+
+
+@given(st.lists(st.sampled_from(ON_ONE_NETWORK), min_size=1, max_size=4, unique=True))
 @steady(60)
 def test_whatever_comes_together_gates_answer_and_each_problem_can_be_acted_on(names):
     """A gate that raises would hide what all the others have to say."""
@@ -115,6 +118,13 @@ def test_an_unknown_section_is_told_by_nodes_and_closes_the_gate(section, name):
     assert {gate for gate, _, _ in said[1:]} <= ({"vip"} if name == "web2" else set())
     assert all("(web2 could not be asked)" in what for _, _, what in said[1:])
     assert len(said) <= 3
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_is_unknown_of_a_node_behind_a_router_is_told_once(section):
+    (said,) = found(Look(ROUTED).unknown("web3", section))
+
+    assert said == ("nodes", "web3", f"web3: {section} could not be observed: {section} went wrong")
 
 
 @given(

@@ -263,11 +263,11 @@ def test_listening_sockets_are_words_in_the_nodes_byte_order(line, listens):
     [
         (
             "02:5b:00:00:00:0b",
-            "2: eth0@if7: <UP> mtu 1500\\    link/ether 02:5b:00:00:00:0b brd ff",
+            "2: eth0@if7: <UP> mtu 1500 qdisc fq\\    link/ether 02:5b:00:00:00:0b brd ff",
         ),
         (
             "02:5b:00:00:00:0b",
-            "9: bond0: <UP> mtu 9000\\    link/ether 02:5b:00:00:00:0b brd ff permaddr 0",
+            "9: bond0: <UP> mtu 9000 qdisc fq\\    link/ether 02:5b:00:00:00:0b brd ff permaddr 0",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_the_mac_is_the_links(mac, line):
 def test_other_links_are_those_that_are_up():
     state = seen(
         "links",
-        "2: bond0: <UP> mtu 9000\\    link/ether 02:5b:00:00:00:0b brd ff",
+        "2: bond0: <UP> mtu 9000 qdisc fq\\    link/ether 02:5b:00:00:00:0b brd ff",
         "3: tunl0@NONE: <NOARP,UP,LOWER_UP> mtu 1480 qdisc noqueue\\    link/ipip 0.0.0.0",
     )
 
