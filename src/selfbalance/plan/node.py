@@ -144,9 +144,13 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     if config:
         return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
-    if any(table_problems(want, seen)) or _sync_is_odd(want, seen) or _weights_are_odd(want, seen):
-        return Act.RESTART
-    return Act.NONE
+    return Act.RESTART if want.director and _ipvs_is_odd(want, seen) else Act.NONE
+
+
+def _ipvs_is_odd(want: DesiredNode, seen: NodeState) -> bool:
+    return (
+        any(table_problems(want, seen)) or _sync_is_odd(want, seen) or _weights_are_odd(want, seen)
+    )
 
 
 def _weights_are_odd(want: DesiredNode, seen: NodeState) -> bool:
