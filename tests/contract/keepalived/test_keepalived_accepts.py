@@ -72,14 +72,22 @@ def test_every_scheduler_passes_with_its_flags(namespace, name, flags):
     assert judged(namespace, confs(small(services=[service]))[0]) == (0, "")
 
 
-@pytest.mark.parametrize("method", ["tun", "tun-gue"])
-@pytest.mark.parametrize("name", ["director", "only serves"])
-def test_every_tunnel_passes_on_a_director_and_on_a_node_that_only_serves(namespace, method, name):
-    far = Node(name="web3", address="198.51.100.13", director=False)
-    near = [Node(name=f"web{n}", address=f"192.0.2.1{n}") for n in (1, 2)]
-    first, *_, last = confs(small(nodes=[*near, far], forwarding=method))
+FAR = {
+    "192.0.2.10": [("192.0.2.11", True), ("192.0.2.12", True), ("198.51.100.13", False)],
+    "2001:db8::10": [("2001:db8::11", True), ("2001:db8::12", True), ("2001:db8:1::13", False)],
+}
 
-    assert judged(namespace, first if name == "director" else last) == (0, "")
+
+@pytest.mark.parametrize("method", ["tun", "tun-gue"])
+@pytest.mark.parametrize("vip", FAR)
+def test_every_tunnel_passes_on_directors_and_on_a_node_that_only_serves(namespace, method, vip):
+    nodes = [
+        Node(name=f"web{n}", address=address, director=director)
+        for n, (address, director) in enumerate(FAR[vip], 1)
+    ]
+
+    for conf in confs(small(nodes=nodes, vips=[Vip(address=vip)], forwarding=method)):
+        assert judged(namespace, conf) == (0, "")
 
 
 ALLOWED = [chr(code) for code in range(32, 127) if _VRRP_PASSWORD.fullmatch(chr(code))]

@@ -62,6 +62,18 @@ def test_a_node_that_only_serves_tells_directors_that_it_lives_and_nothing_else(
     }
 
 
+def test_bfd_of_ipv6_starts_with_as_many_hops_as_may_be_counted_down():
+    far = {key: value for key, value in FAR.items() if key != "address6"} | {
+        "address": FAR["address6"]
+    }
+    near = {"name": "web1", "address": "2001:db8::11"}
+    described = cluster(V6, ("nodes", [near, far]), ("forwarding", "tun"))
+
+    bfd = conf(described, "web1").one("bfd_instance", "web3")
+
+    assert (bfd.get("max_hops"), bfd.get("hoplimit")) == ("255", "255")
+
+
 def test_two_nodes_that_only_serve_do_not_watch_each_other():
     described = routed(V4, ("nodes.1.director", False))
 
