@@ -63,9 +63,7 @@ def test_a_node_that_only_serves_tells_directors_that_it_lives_and_nothing_else(
 
 
 def test_bfd_of_ipv6_starts_with_as_many_hops_as_may_be_counted_down():
-    far = {key: value for key, value in FAR.items() if key != "address6"} | {
-        "address": FAR["address6"]
-    }
+    far = {"name": "web3", "address": FAR["address6"], "director": False}
     near = {"name": "web1", "address": "2001:db8::11"}
     described = cluster(V6, ("nodes", [near, far]), ("forwarding", "tun"))
 
