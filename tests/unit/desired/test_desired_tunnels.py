@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from ipaddress import ip_address
 
 import pytest
@@ -140,6 +139,21 @@ def test_a_node_that_only_serves_has_no_ipvs_and_nothing_beside_vrrp():
     assert "After=selfbalance-vip.service" in drop_in
 
 
+def test_where_tables_lie_apart_a_node_that_only_serves_has_none():
+    described = routed(V4, ("standby", "snapshot"))
+    nodes = made(described)
+
+    assert [node.apart for node in nodes.values()] == [True, True, False]
+    assert nodes["web3"].units == ("selfbalance-vip.service", "keepalived.service")
+    assert not {places.WATCH, places.WATCH_UNIT, places.GUARD} & {
+        f.path for f in nodes["web3"].files
+    }
+    assert "net_namespace_ipvs" not in nodes["web3"].config.content
+    assert "net_namespace_ipvs selfbalance\n" in nodes["web1"].config.content
+    table = [line for line in lines(described, places.WATCH, "web1") if line.startswith("-a ")]
+    assert "-a -t 192.0.2.10:80 -r 198.51.100.13:80 -i --tun-type ipip -w 1" in table
+
+
 def test_a_director_asks_by_frames_and_in_tunnels():
     node = made(routed())["web1"]
 
@@ -174,45 +188,3 @@ def test_tunnels_are_up_before_the_vips_stand_on_them():
     ]
     assert "offset 42 u16 set $$((mtu - 72)) pipe action csum tcp" in acts[-2]
     assert "offset 62 u16 set $$((mtu - 112)) pipe action csum tcp" in acts[-1]
-
-
-def test_a_leaving_master_changes_weights_and_not_the_method():
-    """`ipvsadm -e` changes all that it is not told to leave."""
-    guard = lines(routed(V4, ("services.0.scheduler", "wrr")), places.GUARD, "web1")
-
-    assert "-e -t 192.0.2.10:80 -r 198.51.100.13:80 --ipip --tun-type ipip -w 0" in guard
-
-
-DUMP = """\
-------< BFD Topology >------
- BFD Instance = web2
-   Neighbor IP = 192.0.2.12
-   local state = {near}
-   remote state = Up
- BFD Instance = web3
-   Neighbor IP = 198.51.100.13
-   local state = {far}
-   remote state = Up
-"""
-"""What keepalived 2.2.7 writes of its BFD instances, in short."""
-
-
-@pytest.mark.parametrize(
-    ("near", "far", "code"), [("Up", "Up", 0), ("Up", "Down", 0), ("Down", "Up", 1)]
-)
-def test_only_a_director_that_lives_is_somebody_to_hand_over_to(near, far, code, tmp_path):
-    (script,) = (f for f in made(routed(V4))["web1"].files if f.path == places.GUARD)
-    asking = script.content.partition("        awk ")[2].partition(" && return")[0]
-    (tmp_path / "dump").write_text(DUMP.format(near=near, far=far), encoding="utf-8")
-
-    ran = subprocess.run(
-        ["sh", "-u", "-c", f"dump={tmp_path}/dump; awk {asking}"], capture_output=True, check=False
-    )
-
-    assert (ran.returncode, ran.stdout, ran.stderr) == (code, b"", b"")
-
-
-def test_a_node_that_only_serves_is_nobody_to_hand_over_to():
-    guard = "\n".join(lines(routed(V4), places.GUARD, "web1"))
-
-    assert 'takers=" web2 "' in guard
