@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from clusters import secrets_of
 
 from selfbalance import Cluster, Node, Service, Vip
-from selfbalance.desired import DesiredNode, DesiredService, depends_on_facts, desire
+from selfbalance.desired import DesiredNode, DesiredService, desire, places
 from selfbalance.gates import View, builtin, judge
 from selfbalance.model import VrrpInstance
 from selfbalance.model.standing import Standing
@@ -119,7 +119,13 @@ def healthy(
     """Each node as it is seen in a healthy cluster, for some time now; it has what `wants` say."""
     wants = wants or desired(cluster)
     masters = _mastered(cluster, master)
-    return {want.name: _healthy(cluster, want, masters) for want in wants.values()}
+    states = {want.name: _healthy(cluster, want, masters) for want in wants.values()}
+    return {n: s if wants[n].director else _only_serving(s) for n, s in states.items()}
+
+
+def _only_serving(state: NodeState) -> NodeState:
+    """The same without what a node has that may be MASTER."""
+    return replace(state, table=(), demotion=None, instances=(), claims={})
 
 
 def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str]) -> NodeState:
@@ -145,9 +151,7 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
         },
         up=frozenset(want.unwrapping),
         units={name: _unit(name) for name in want.units},
-        table=tuple(
-            _seen(service) for service in want.services if want.director and (own or not want.apart)
-        ),
+        table=tuple(_seen(service) for service in want.services if own or not want.apart),
         kept=tuple(_seen(service) for service in want.services if want.apart),
         sync=frozenset(
             ()
@@ -156,19 +160,13 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
             if want.sync_roles == 2
             else {"master" if own else "backup"}
         ),
-        demotion=(
-            _demotion(cluster, want.name, cluster.instances[0], own) if want.director else None
-        ),
+        demotion=_demotion(cluster, want.name, cluster.instances[0], own),
         drop_in_read=True,
         marks=SeenMarks("nft" if want.marks else "", want.marked, _known(want)),
-        recorded=facts(cluster) if depends_on_facts(cluster, PLUGINS) else {},
-        instances=tuple(
-            _instance(cluster, want.name, each, own) for each in cluster.instances if want.director
-        ),
+        recorded=facts(cluster) if places.FACTS in {f.path for f in want.files} else {},
+        instances=tuple(_instance(cluster, want.name, each, own) for each in cluster.instances),
         claims={
-            vip: frozenset({mac(cluster, masters[vip])})
-            for vip in want.vips
-            if vip not in own and want.director
+            vip: frozenset({mac(cluster, masters[vip])}) for vip in want.vips if vip not in own
         },
         answers={
             (service.vip, service.port, peer): mac(cluster, peer) if peer in want.peers else ROUTER
