@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deployed import VIP, Site
-from stalls import Stalls, noted_stalls
 
 from selfbalance.lab.load import Probe, Report
+from selfbalance.testing.stalls import Stalls, noted_stalls
 
 SESSIONS = 60
-STALL_S = 0.2
-"""Of the second that a probe waits, TCP's first repetition takes so much."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,7 @@ class Measured:
     @property
     def failed_probes(self) -> list[Probe]:
         """Probes that failed, but for those that waited while this machine itself stood still."""
-        return [
-            probe
-            for probe in self.report.failed_probes
-            if probe.error != "timed out" or self.stalls.within(probe.began, probe.ended) < STALL_S
-        ]
+        return [probe for probe in self.report.failed_probes if not self.stalls.excuse(probe)]
 
     def assert_nothing_lost(self) -> None:
         """Every download lived, every probe was answered."""

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from conftest import REPOSITORY, Site
+from sites import REPOSITORY, Site
 
 from selfbalance.desired import places
 

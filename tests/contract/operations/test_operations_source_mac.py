@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
-from conftest import Run, Site
 from looks import CLUSTER, STRANGER, mac
 
 from selfbalance.desired import places
@@ -15,28 +12,26 @@ ONE = 'vips = [{address = "192.0.2.10"}]'
 TWO = 'vips = [{address = "192.0.2.10"}, {address = "192.0.2.20", vrid = 52}]'
 
 
-def describe(site: Site) -> None:
+def describe(site) -> None:
     """Have two VIPs of an instance each, and marks."""
     text = (site.path / "web.toml").read_text()
     site.describe('standby = "source-mac"\n' + text.replace(ONE, TWO))
 
 
-@pytest.fixture(scope="session")
-def first_run_of_marked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, Run]:
-    site = Site(tmp_path_factory.mktemp("marked"))
-    describe(site)
-    return site, site.run("cluster")
-
-
 @pytest.fixture
-def marked(first_run_of_marked: tuple[Site, Run], tmp_path) -> Site:
+def marked(first_run_of_marked, site_like):
     """A site whose cluster runs and marks clients."""
     first, run = first_run_of_marked
     assert run.status == 0, run.said
-    site = Site(tmp_path)
+    return site_like(first)
+
+
+@pytest.fixture(scope="session")
+def first_run_of_marked(new_site):
+    """A site of bare nodes after its first run, and that run."""
+    site = new_site("marked")
     describe(site)
-    shutil.copy(first.path / ".world", tmp_path / ".world")
-    return site
+    return site, site.run("cluster")
 
 
 def test_bare_nodes_become_a_cluster_that_marks_clients(first_run_of_marked):

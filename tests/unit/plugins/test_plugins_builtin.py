@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from described_twice import cluster
 
 from selfbalance import Cluster, Node, Service, Vip
 from selfbalance.errors import DescriptionError
@@ -71,6 +72,24 @@ def test_a_backup_without_a_table_forgets_whom_it_sent_packets_to_as_a_master():
         "net.ipv4.vs.expire_nodest_conn": "1",
         "net.ipv4.vs.expire_quiescent_template": "1",
     }
+
+
+def test_where_every_node_directs_ipvs_is_switched_off_nowhere():
+    mode = Plugins().standby_modes["source-mac"]
+
+    assert (mode.sync_daemon, mode.marks_clients) == (True, True)
+    assert mode.sysctls == {
+        **Plugins().standby_modes["backup-only"].sysctls,
+        "net.ipv4.vs.backup_only": "0",
+    }
+
+
+def test_source_mac_takes_several_instances_and_direct_routing_only():
+    apart = [{"address": "192.0.2.10", "vrid": 7}, {"address": "192.0.2.20"}]
+    Plugins().check(cluster(("standby", "source-mac"), ("vips", apart)), "prod.toml")
+    objection = Plugins().standby_modes["source-mac"].objection
+
+    assert "which 'tun' does not carry" in str(objection(cluster(("forwarding", "tun"))))
 
 
 def test_direct_routing_keeps_every_node_but_the_master_silent():

@@ -14,6 +14,7 @@ from selfbalance.plugins import Plugins, StandbyMode
 from selfbalance.plugins.registry import Registry
 from selfbalance.testing.examples import EXAMPLES
 from selfbalance.testing.site import VIP, Site
+from selfbalance.testing.stalls import noted_stalls
 from selfbalance.testing.suites.base import OnNodes, Rendered, Suite
 
 _SESSIONS = 30
@@ -42,20 +43,24 @@ class StandbyOnNodes(_Kind, OnNodes[StandbyMode]):
     """A change of MASTER on real nodes, with the scheduler that `described` names, or `mh`.
 
     `promises_hand_over` and `promises_crash` say that a session that a surviving node serves
-    outlives it; a mode that promises less says False, and is not asked.
+    outlives it; a mode that promises less says False, and is not asked. `may_fail` new requests of
+    some 600 may a hand-over cost.
     """
 
     promises_hand_over: ClassVar[bool] = True
     promises_crash: ClassVar[bool] = True
+    may_fail: ClassVar[int] = 0
 
     def test_a_planned_stop_of_the_master_loses_nothing(self, deployed: Site) -> None:
-        """Neither a session nor a new request."""
+        """No session, and no new request but those that the mode says."""
         if not self.promises_hand_over:
             pytest.skip("it promises nothing for a hand-over")
         master = deployed.master()
-        report = _met(deployed, lambda: deployed.lab.run(master, "systemctl stop keepalived"))
+        with noted_stalls() as stalls:
+            report = _met(deployed, lambda: deployed.lab.run(master, "systemctl stop keepalived"))
         assert report.lost_sessions == []
-        assert report.failed_probes == []
+        failed = [probe for probe in report.failed_probes if not stalls.excuse(probe)]
+        assert len(failed) <= self.may_fail, failed
         assert deployed.master() != master
 
     def test_a_crash_of_the_master_costs_only_what_it_served_itself(self, deployed: Site) -> None:

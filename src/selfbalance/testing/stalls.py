@@ -7,8 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from selfbalance.lab.load import Probe
+
 _STEP_S = 0.01
 _NOTICED_S = 0.05
+_TOO_LONG_S = 0.2
+"""Of the second that a probe waits, TCP's first repetition takes so much."""
 
 
 class Stalls:
@@ -20,6 +24,10 @@ class Stalls:
     def within(self, began: float, ended: float) -> float:
         """Seconds of standstill between two times."""
         return sum(max(0.0, min(b, ended) - max(a, began)) for a, b in self._stalls)
+
+    def excuse(self, probe: Probe) -> bool:
+        """Whether a probe timed out while the machine itself stood still: that is no loss."""
+        return probe.error == "timed out" and self.within(probe.began, probe.ended) >= _TOO_LONG_S
 
     def watch(self, over: threading.Event) -> None:
         """Sleep and note, until it is over."""
