@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Address, IPv6Address
 
 from blocks import parse
@@ -28,15 +27,6 @@ _WORDS = """
     connect_port url path status_code BFD_CHECK name ADDRESS # }
 """
 KEYWORDS = set(_WORDS.split())
-
-_SEGMENT = re.compile(
-    r"ExecStart=/bin/sh -c 'read -r mtu </sys/class/net/[\w.-]+/mtu && exec /sbin/tc filter "
-    r"replace dev [\w.-]+ egress pref \d+ protocol ipv?6? handle \d+ flower ip_proto tcp "
-    r"src_ip [0-9a-f.:]+ tcp_flags 0x12/0x12 action pedit munge offset \d+ u16 "
-    r"set \$\$\(\(mtu - \d+\)\) pipe action csum tcp'",
-    re.ASCII,
-)
-"""The one line of a unit that is for a shell; a description's values in it are plain."""
 
 
 def _shape(text: str) -> list[tuple[str, int]]:
