@@ -65,9 +65,9 @@ def pids_in(kind, namespaces):
 
 
 def networks_of(lab):
-    """The hub's and the client's network namespaces."""
-    records = [StateFolder(lab.name).record(what) for what in ("holder", "client")]
-    return {namespace(recorded(record).pid, "net") for record in records}
+    """The network namespaces of the hub, of the client and, where there is one, of the router."""
+    records = [StateFolder(lab.name).record(what) for what in ("holder", "client", "router")]
+    return {namespace(recorded(each).pid, "net") for each in records if each.exists()}
 
 
 def pids_of_node(lab, node):

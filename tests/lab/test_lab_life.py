@@ -13,6 +13,7 @@ from lab_fixtures import (
     left_since,
     machine,
     namespace,
+    networks_of,
     pids_in,
     private_state,
     running,
@@ -146,3 +147,23 @@ def test_the_data_interface_can_be_a_bond(tmp_path):
         assert "192.0.2.11/24" in said.stdout
         assert all(probe.ok for probe in lab.requests("http://[2001:db8:5b::12]", 5))
         lab.run("web1", "ping -c1 -W2 192.0.2.12")
+
+
+def test_far_nodes_are_behind_a_router_and_down_leaves_nothing(tmp_path):
+    image.ensure("bookworm", print)
+    before = machine()
+    with running("split", tmp_path, nodes=2, far=1) as lab:
+        networks = networks_of(lab)
+        assert len(networks) == 3
+        near, far = lab.nodes
+        for url in (f"http://{far.address}", f"http://[{far.address6}]"):
+            assert {probe.node for probe in lab.requests(url, 5)} == {far.name}
+        hops = f"ping -c1 -W2 -t 1 {far.address}; ping -c1 -W2 -t 2 {far.address} >/dev/null"
+        assert "exceeded" in lab.run(near.name, hops).stdout
+        for plugged in (False, True):
+            lab.cable(far.name, plugged)
+            assert [one.plugged for one in lab.status()] == [True, plugged]
+            (probe,) = lab.requests(f"http://{far.address}", 1)
+            assert probe.ok is plugged
+    assert pids_in("net", networks) == set()
+    assert left_since(before) == {}

@@ -109,13 +109,15 @@ def test_a_file_that_is_no_description_says_why(make, reason, tmp_path):
 
 @pytest.mark.parametrize("place", ["code", "file"])
 def test_what_no_plugin_provides_names_the_description(place, tmp_path):
-    (tmp_path / "prod.toml").write_text(TOML + 'forwarding = "tun"', encoding="utf-8")
-    description = code(forwarding="tun") if place == "code" else Path("prod.toml")
+    (tmp_path / "prod.toml").write_text(TOML + 'forwarding = "nat"', encoding="utf-8")
+    description = code(forwarding="nat") if place == "code" else Path("prod.toml")
 
     said = refused(description, tmp_path)
 
     named = "prod.py" if place == "code" else "prod.toml"
-    assert said == f"{named}: forwarding: forwarding method 'tun' is not known; known are: dr"
+    assert said == (
+        f"{named}: forwarding: forwarding method 'nat' is not known; known are: dr, tun, tun-gue"
+    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
-from selfbalance.plugins import Facts, Plugins, Scheduler, StandbyMode
+from selfbalance.plugins import Facts, ForwardingMethod, Plugins, Scheduler, StandbyMode, Tunnel
 
 MARKS = range(0x5B000000, 0x5C000000)
 """Firewall marks that services may have."""
@@ -53,11 +53,10 @@ def _desire_node(
     forwarding = plugins.forwarding_methods[cluster.forwarding]
     standby = plugins.standby_modes[cluster.standby]
     services = desired_services(cluster, plugins, facts)
-    table = rendering.ipvs_table(services, forwarding) if standby.apart else []
-    store = plugins.snapshot_stores[cluster.snapshots]
+    tunnels = tunnels_in_use(cluster, forwarding)
     vips = tuple(vip.address for vip in cluster.vips)
-    modules = _modules(cluster, plugins)
-    sysctls = _sysctls(cluster, plugins)
+    modules = _modules(cluster, node, plugins)
+    sysctls = _sysctls(cluster, node, plugins)
     password = secrets[cluster.vrrp.password] if cluster.vrrp.password else None
     conf = rendering.keepalived_conf(cluster, node, forwarding, standby, services, password)
     return DesiredNode(
@@ -72,32 +71,67 @@ def _desire_node(
             File(places.SYSCTLS, _lines(f"{k} = {v}" for k, v in sysctls.items()), 0o644),
             File(
                 places.VIP_UNIT,
-                rendering.vip_unit(cluster, node, forwarding.vip_interface, standby),
+                rendering.vip_unit(cluster, node, forwarding.vip_interface, standby, tunnels),
                 0o644,
             ),
-            File(places.WATCH, rendering.watch(cluster, node, standby, table), 0o700),
-            File(places.WATCH_UNIT, rendering.watch_unit(cluster, standby), 0o644),
-            File(places.DROP_IN, rendering.drop_in(standby), 0o644),
+            File(places.DROP_IN, rendering.drop_in(node, standby), 0o644),
             *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
-            File(places.GUARD, rendering.guard(cluster, node, standby, services, store), 0o700),
+            *(_beside_vrrp(cluster, node, plugins, services) if node.director else ()),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
             "selfbalance-vip.service",
             *(u for _, c in plugins.components.items() for u in c.units),
-            "selfbalance-watch.service",
+            *(("selfbalance-watch.service",) if node.director else ()),
         ),
         vips=vips,
         vip_interface=forwarding.vip_interface,
-        sync_daemon=standby.sync_daemon,
+        sync_daemon=standby.sync_daemon and node.director,
         services=services,
         standings={cluster.demotion_of(node, each): each for each in Standing},
-        peers={peer.name: _peer_address(cluster, peer) for peer in cluster.peers_of(node)},
+        peers={
+            peer.name: _peer_address(cluster, peer)
+            for peer in cluster.peers_of(node)
+            if node.director and (peer.director or not forwarding.wrapped)
+        },
         own_instances=_own_instances(cluster, node),
         sync_roles=2 if standby.marks_clients else 1,
         peer_macs=_peer_macs(cluster, node, facts),
-        apart=standby.apart,
+        apart=standby.apart and node.director,
+        director=node.director,
+        wrapped=forwarding.wrapped,
+        tunnelled={
+            peer.name: tuple(a for a in (peer.address, peer.address6) if a is not None)
+            for peer in cluster.peers_of(node)
+            if node.director and forwarding.wrapped
+        },
+        unwrapping=rendering.unwrapping(forwarding.vip_interface, tunnels),
+        headers={
+            version: rendering.headers(version, tunnel) for version, tunnel in tunnels.items()
+        },
+    )
+
+
+def tunnels_in_use(cluster: Cluster, forwarding: ForwardingMethod) -> dict[int, Tunnel]:
+    """Return the tunnels of the IP versions that the VIPs have."""
+    versions = {vip.address.version for vip in cluster.vips}
+    return {v: tunnel for v, tunnel in forwarding.tunnels.items() if v in versions}
+
+
+def _beside_vrrp(
+    cluster: Cluster, node: Node, plugins: Plugins, services: tuple[DesiredService, ...]
+) -> tuple[File, ...]:
+    """Return what stands beside keepalived on a node that may become MASTER."""
+    forwarding = plugins.forwarding_methods[cluster.forwarding]
+    standby = plugins.standby_modes[cluster.standby]
+    store = plugins.snapshot_stores[cluster.snapshots]
+    table = rendering.ipvs_table(services, forwarding) if standby.apart else []
+    guard = rendering.guard(cluster, node, forwarding, standby, services, store)
+    return (
+        File(places.WATCH, rendering.watch(cluster, node, standby, table), 0o700),
+        File(places.WATCH_UNIT, rendering.watch_unit(cluster, standby), 0o644),
+        File(places.GUARD, guard, 0o700),
     )
 
 
@@ -105,7 +139,7 @@ def _own_instances(cluster: Cluster, node: Node) -> tuple[str, ...]:
     """Return the VRRP instances whose MASTER this node is first, where there are several."""
     if len(cluster.instances) == 1:
         return ()
-    first = cluster.priority_of(cluster.nodes[0])
+    first = max(map(cluster.priority_of, cluster.nodes))
     return tuple(i.name for i in cluster.instances if cluster.priority_of(node, i) == first)
 
 
@@ -168,6 +202,7 @@ def desired_services(
                 if address is not None
             },
             consistent=scheduler.consistent,
+            method=plugins.forwarding_methods[cluster.forwarding].listed,
             mark=marks.get((vip.address, service.port)),
         )
         for vip in cluster.vips
@@ -216,13 +251,27 @@ def _weigh(scheduler: Scheduler, node: Node, facts: Mapping[str, Facts] | None) 
     return 1 if facts is None else scheduler.weigh_observed(node, facts[node.name])
 
 
-def _modules(cluster: Cluster, plugins: Plugins) -> tuple[str, ...]:
+def _modules(cluster: Cluster, node: Node, plugins: Plugins) -> tuple[str, ...]:
+    """Return what a director needs to balance, and any node to take what it is sent."""
+    forwarding = plugins.forwarding_methods[cluster.forwarding]
     schedulers = (plugins.schedulers[service.scheduler].module for service in cluster.services)
-    return tuple(dict.fromkeys(("ip_vs", *schedulers)))
+    tunnels = tunnels_in_use(cluster, forwarding).values()
+    return tuple(
+        dict.fromkeys(
+            (
+                *(("ip_vs", *schedulers) if node.director else ()),
+                *forwarding.modules,
+                *(module for tunnel in tunnels for module in tunnel.modules),
+            )
+        )
+    )
 
 
-def _sysctls(cluster: Cluster, plugins: Plugins) -> dict[str, str]:
-    """Merge the sysctls of forwarding method, standby mode and schedulers, sorted by name."""
+def _sysctls(cluster: Cluster, node: Node, plugins: Plugins) -> dict[str, str]:
+    """Merge the sysctls of forwarding method, standby mode and schedulers, sorted by name.
+
+    Those of IPVS exist only where it is loaded.
+    """
     schedulers = [plugins.schedulers[service.scheduler] for service in cluster.services]
     sources = (
         _sloppy_tcp(schedulers),
@@ -231,7 +280,11 @@ def _sysctls(cluster: Cluster, plugins: Plugins) -> dict[str, str]:
         *(scheduler.sysctls for scheduler in schedulers),
     )
     merged = {name: value for source in sources for name, value in source.items()}
-    return dict(sorted(merged.items()))
+    return {
+        name: value
+        for name, value in sorted(merged.items())
+        if node.director or not name.startswith("net.ipv4.vs.")
+    }
 
 
 def _sloppy_tcp(schedulers: Iterable[Scheduler]) -> dict[str, str]:

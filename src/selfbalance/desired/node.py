@@ -33,7 +33,8 @@ class DesiredService:
     """One virtual service of the IPVS table: weights by realserver address.
 
     With a firewall `mark`, the kernel knows the service by that alone, and its realservers without
-    a port (ipvsadm(8), --fwmark-service).
+    a port (ipvsadm(8), --fwmark-service). `method` is how ipvsadm's list calls the way that packets
+    are forwarded.
     """
 
     vip: IPAddress
@@ -43,6 +44,7 @@ class DesiredService:
     flags: tuple[str, ...]
     weights: Mapping[IPAddress, int]
     consistent: bool = False
+    method: str = "Route"
     mark: int | None = None
 
     @property
@@ -60,7 +62,13 @@ class DesiredService:
 
 @dataclass(frozen=True)
 class DesiredNode:
-    """Everything that a node of the cluster has when it is as described."""
+    """Everything that a node of the cluster has when it is as described.
+
+    One that is no `director` has no VRRP instance and an empty IPVS table; `services` are what it
+    serves. `peers` are asked by frames on the network; where packets are `wrapped`, realservers are
+    asked in a tunnel to their addresses, `tunnelled`. `unwrapping` are interfaces that have to be
+    up; `headers` is what of the interface's MTU is no segment of a client's, by the VIP's version.
+    """
 
     name: str
     interface: str
@@ -81,6 +89,11 @@ class DesiredNode:
     own_instances: tuple[str, ...] = ()
     sync_roles: int = 1
     peer_macs: Mapping[str, str] = field(default_factory=dict)
+    director: bool = True
+    wrapped: str = ""
+    tunnelled: Mapping[str, tuple[IPAddress, ...]] = field(default_factory=dict)
+    unwrapping: tuple[str, ...] = ()
+    headers: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def marks(self) -> bool:
@@ -91,6 +104,13 @@ class DesiredNode:
     def marked(self) -> Mapping[int, tuple[IPAddress, int]]:
         """The VIP and the port of each firewall mark."""
         return {s.mark: (s.vip, s.port) for s in self.services if s.mark is not None}
+
+    def segment(self, vip: IPAddress, mtu: int) -> int | None:
+        """Return the TCP segment size that clients of a VIP are told, None for the link's own.
+
+        `mtu` is that of the node's interface, in bytes.
+        """
+        return mtu - self.headers[vip.version] if vip.version in self.headers else None
 
     @property
     def all_files(self) -> tuple[File, ...]:

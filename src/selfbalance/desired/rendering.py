@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,7 +14,13 @@ from selfbalance.model import Cluster, Node, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
-from selfbalance.plugins import ControllerStore, ForwardingMethod, SnapshotStore, StandbyMode
+from selfbalance.plugins import (
+    ControllerStore,
+    ForwardingMethod,
+    SnapshotStore,
+    StandbyMode,
+    Tunnel,
+)
 
 ASIDE = 53
 """The firewall mark that a leaving MASTER gives to what its peers send it (`ipvsadm(8)`, -f)."""
@@ -64,11 +70,19 @@ def keepalived_conf(
         standby=standby,
         node_address=node.address_of(family),
         peers=[
-            {"name": peer.name, "address": peer.address_of(family)}
-            for peer in cluster.peers_of(node)
+            {
+                "name": peer.name,
+                "address": peer.address_of(family),
+                "routed": not (node.director and peer.director),
+            }
+            for peer in cluster.watched_by(node)
         ],
-        instances=[_instance(cluster, node, instance) for instance in cluster.instances],
-        virtual_servers=[_virtual_server(cluster, service) for service in services],
+        instances=[
+            _instance(cluster, node, instance) for instance in cluster.instances if node.director
+        ],
+        virtual_servers=[
+            _virtual_server(cluster, service) for service in services if node.director
+        ],
         lvs_method=forwarding.lvs_method,
         password=password,
         events=places.EVENTS,
@@ -94,7 +108,7 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "track_file": _track_file(cluster, instance),
         "demotion_file": _demotion_file(cluster, instance),
         "source": node.address_of(family),
-        "peers": [peer.address_of(family) for peer in cluster.peers_of(node)],
+        "peers": [peer.address_of(family) for peer in cluster.peers_of(node) if peer.director],
         "own": [vip for vip in instance.vips if vip.version == family],
         "excluded": [vip for vip in instance.vips if vip.version != family],
     }
@@ -131,6 +145,7 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
 def guard(
     cluster: Cluster,
     node: Node,
+    forwarding: ForwardingMethod,
     standby: StandbyMode,
     services: tuple[DesiredService, ...],
     store: SnapshotStore | ControllerStore,
@@ -147,8 +162,11 @@ def guard(
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),
         apart=f"ip netns exec {NAMESPACE} " if standby.apart else "",
-        serves_peers=not (standby.marks_clients or standby.apart),
-        steered=list(_steered(cluster, node, services)),
+        serves_peers=not (standby.marks_clients or standby.apart or forwarding.wrapped),
+        steered=list(_steered(cluster, node, forwarding, services)),
+        node=node,
+        takers=[peer.name for peer in cluster.peers_of(node) if peer.director],
+        ipvsadm=forwarding.ipvsadm,
         scheduler=next((s.scheduler for s in services if not s.consistent), None),
         aside=ASIDE,
         own_addresses=_addresses(node),
@@ -167,18 +185,25 @@ def _standings(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str
 
 
 def _steered(
-    cluster: Cluster, node: Node, services: tuple[DesiredService, ...]
+    cluster: Cluster,
+    node: Node,
+    forwarding: ForwardingMethod,
+    services: tuple[DesiredService, ...],
 ) -> Iterator[dict[str, object]]:
-    """Yield the services for which two directors may choose differently, and who takes over."""
+    """Yield the services for which two directors may choose differently, and who takes over.
+
+    What comes in GUE cannot be told from a client's: a leaving MASTER that sent it to its heir
+    would get it back. There, new clients stay with the node itself.
+    """
     for service in services:
         if not service.consistent:
             instance = cluster.instance_of(service.vip)
-            heirs = sorted(
-                cluster.peers_of(node), key=lambda peer: -cluster.priority_of(peer, instance)
-            )
+            takers = [peer for peer in cluster.peers_of(node) if peer.director]
+            takers.sort(key=lambda peer: -cluster.priority_of(peer, instance))
+            heirs = [node] if forwarding.wrapped.startswith("gue") else takers
             yield {
                 "service": _ipvsadm_service(service),
-                "heirs": [f"{peer.name}={_realserver(peer, service)}" for peer in heirs],
+                "heirs": [f"{heir.name}={_realserver(heir, service)}" for heir in heirs],
             }
 
 
@@ -218,29 +243,29 @@ def ipvsadm_endpoint(address: IPAddress, port: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-_FORWARDING_OPTIONS = {"DR": "-g", "TUN": "-i", "NAT": "-m"}
-"""keepalived's word for a forwarding method to ipvsadm's (ipvsadm(8), "PARAMETERS")."""
-
-
 def ipvs_table(services: tuple[DesiredService, ...], forwarding: ForwardingMethod) -> list[str]:
     """Return the described table as `ipvsadm --save --numeric` prints it."""
-    how = _FORWARDING_OPTIONS[forwarding.lvs_method.split()[0]]
     lines = []
     for service in services:
         endpoint = f"-t {ipvsadm_endpoint(service.vip, service.port)}"
         flags = f" -b {','.join(service.flags)}" if service.flags else ""
         lines.append(f"-A {endpoint} -s {service.scheduler}{flags}")
         lines += [
-            f"-a {endpoint} -r {ipvsadm_endpoint(address, service.port)} {how} -w {weight}"
+            f"-a {endpoint} -r {ipvsadm_endpoint(address, service.port)} {forwarding.ipvsadm} "
+            f"-w {weight}"
             for address, weight in service.weights.items()
         ]
     return lines
 
 
-def drop_in(standby: StandbyMode) -> str:
-    """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every node."""
+def drop_in(node: Node, standby: StandbyMode) -> str:
+    """Render the drop-in of keepalived's unit (systemd.service(5)); alike on every director."""
     return render(
-        "keepalived.drop-in.conf.j2", guard=places.GUARD, dumps=places.DUMPS, standby=standby
+        "keepalived.drop-in.conf.j2",
+        node=node,
+        guard=places.GUARD,
+        dumps=places.DUMPS,
+        standby=standby,
     )
 
 
@@ -274,7 +299,25 @@ def watch_unit(cluster: Cluster, standby: StandbyMode) -> str:
     )
 
 
-def vip_unit(cluster: Cluster, node: Node, vip_interface: str, standby: StandbyMode) -> str:
+def unwrapping(vip_interface: str, tunnels: Mapping[int, Tunnel]) -> tuple[str, ...]:
+    """Return the interfaces that have to be up for a realserver to take what is wrapped."""
+    if not tunnels:
+        return ()
+    return tuple(dict.fromkeys((vip_interface, *(each.interface for each in tunnels.values()))))
+
+
+def headers(version: int, tunnel: Tunnel) -> int:
+    """Return what of a link's MTU is no TCP segment: IP's and TCP's headers, and the tunnel's."""
+    return (40 if version == 4 else 60) + tunnel.overhead
+
+
+def vip_unit(
+    cluster: Cluster,
+    node: Node,
+    vip_interface: str,
+    standby: StandbyMode,
+    tunnels: Mapping[int, Tunnel],
+) -> str:
     """Render the unit that holds the VIPs on every node, and resets back (decision 10)."""
     return render(
         "selfbalance-vip.service.j2",
@@ -283,4 +326,7 @@ def vip_unit(cluster: Cluster, node: Node, vip_interface: str, standby: StandbyM
         vip_interface=vip_interface,
         interface=cluster.interface_of(node),
         marks=places.MARKS if standby.marks_clients else None,
+        tunnels=tunnels.values(),
+        unwrapping=unwrapping(vip_interface, tunnels),
+        headers={version: headers(version, tunnel) for version, tunnel in tunnels.items()},
     )

@@ -20,9 +20,8 @@ def director(view: View) -> Verdict:
     for want, seen in view.pairs():
         problems += table_problems(want, seen)
         problems += _apart(view, want, seen) if want.apart else _sync(view, want, seen)
-    return Verdict(
-        f"tables equal on {len(view.state.seen)} nodes, {_who_tells(view)}", tuple(problems)
-    )
+    directors = [seen for want, seen in view.pairs() if want.director]
+    return Verdict(f"tables equal on {len(directors)} nodes, {_who_tells(view)}", tuple(problems))
 
 
 _BOTH = 2
@@ -35,10 +34,6 @@ def _who_tells(view: View) -> str:
     if any(want.sync_roles == _BOTH for want in view.desired.values()):
         return "sync master and backup on each"
     return f"sync master on {names(view.masters)}"
-
-
-_DIRECT = "Route"
-"""How ipvsadm calls direct routing (ipvsadm(8), --gatewaying)."""
 
 
 def filled(want: DesiredNode, seen: NodeState) -> tuple[SeenService, ...]:
@@ -60,11 +55,14 @@ def _equal(view: View) -> Iterator[Problem]:
     tables = {
         seen.name: filled(want, seen)
         for want, seen in view.pairs()
-        if seen.keepalived_active and not {"table", "kept"} & seen.unknown.keys()
+        if want.director and seen.keepalived_active
+        if not {"table", "kept"} & seen.unknown.keys()
         if not any(table_problems(want, seen))
     }
     if len({_essence(table) for table in tables.values()}) > 1:
-        has = (f"{name} has {_weights(table)}" for name, table in tables.items())
+        has = (
+            f"{name} has {_weights(view.desired[name], table)}" for name, table in tables.items()
+        )
         yield Problem(
             f"IPVS tables differ: {'; '.join(has)}",
             remedy="a difference lasts while a check is in flight; if it stays, on the odd node: "
@@ -72,9 +70,10 @@ def _equal(view: View) -> Iterator[Problem]:
         )
 
 
-def _weights(table: Iterable[SeenService]) -> str:
+def _weights(want: DesiredNode, table: Iterable[SeenService]) -> str:
+    methods = {service.method for service in want.services}
     return " ".join(
-        f"{real.address}={real.weight}{'' if real.method == _DIRECT else f' by {real.method}'}"
+        f"{real.address}={real.weight}{'' if real.method in methods else f' by {real.method}'}"
         for service in table
         for real in service.realservers
     )
@@ -85,7 +84,7 @@ def table_problems(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
     if {"table", "kept"} & seen.unknown.keys() or not seen.keepalived_active:
         return
     table = {each.key: each for each in filled(want, seen)}
-    for service in want.services:
+    for service in want.services if want.director else ():
         found = table.pop(service.key, None)
         wrong = "is missing" if found is None else _wrong(service, found)
         if wrong:
@@ -112,6 +111,9 @@ def _wrong(want: DesiredService, found: SeenService) -> str | None:
         return f"lacks realserver {_endpoints(described - has)}"
     if has - described:
         return f"has realserver {_endpoints(has - described)}, which is not described"
+    methods = {real.method for real in found.realservers} - {want.method}
+    if methods:
+        return f"forwards by {' and '.join(sorted(methods))}; it should be {want.method}"
     return None
 
 
@@ -133,15 +135,17 @@ def _apart(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
         )
     if seen not in view.masters and seen.table:
         yield Problem(
-            f"{seen.name} is not MASTER, but its IPVS table is not empty: {_weights(seen.table)}; "
+            f"{seen.name} is not MASTER, but its IPVS table is not empty: "
+            f"{_weights(want, seen.table)}; "
             "it balances again what the MASTER has balanced",
             seen.name,
             remedy,
         )
     elif seen in view.masters and _essence(seen.table) != _essence(filled(want, seen)):
         yield Problem(
-            f"{seen.name} is MASTER, but balances by {_weights(seen.table) or 'an empty table'}; "
-            f"keepalived knows {_weights(seen.kept) or 'nothing'}",
+            f"{seen.name} is MASTER, but balances by "
+            f"{_weights(want, seen.table) or 'an empty table'}; "
+            f"keepalived knows {_weights(want, seen.kept) or 'nothing'}",
             seen.name,
             remedy,
         )

@@ -34,6 +34,7 @@ def kernel(view: View) -> Verdict:
                 for vip in want.vips
                 if vip not in seen.held_resets
             ]
+            problems += _segments(want, seen)
     want = next(iter(view.desired.values()))
     return Verdict(
         f"{len(want.modules)} modules and {len(want.sysctls)} sysctls as described{_by(view)}",
@@ -81,6 +82,21 @@ def _by(view: View) -> str:
     """Say what marks, as far as somebody does."""
     tools = sorted({seen.marks.tool for want, seen in view.pairs() if want.marks} - {""})
     return f", clients marked by {' and '.join(tools)}" if tools else ""
+
+
+def _segments(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    """Check what clients are told: uploads in larger segments do not fit into the tunnel whole."""
+    if "links" in seen.unknown:
+        return
+    for vip in want.vips:
+        size = want.segment(vip, seen.mtu)
+        if size != seen.segments.get(vip):
+            has = seen.segments.get(vip, "not rewritten")
+            yield Problem(
+                f"{seen.name}: the segment size for clients of {vip} is {has}; it should be {size}",
+                seen.name,
+                f"on {seen.name}: systemctl restart selfbalance-vip",
+            )
 
 
 _REMEDY = "put it right: run cluster.py; then find out who changed it"

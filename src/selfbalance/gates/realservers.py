@@ -18,6 +18,7 @@ def realservers(view: View) -> Verdict:
     problems: list[Problem] = []
     for want, seen in view.pairs():
         problems += _vips_on_lo(want, seen)
+        problems += _unwraps(want, seen)
         problems += _listening(want, seen)
     problems += _weights(view)
     for want, seen in view.pairs():
@@ -34,6 +35,18 @@ def _vips_on_lo(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
             yield Problem(
                 f"{seen.name}: {vip} is missing on {want.vip_interface}: "
                 "what the MASTER sends here is dropped",
+                seen.name,
+                f"on {seen.name}: systemctl restart selfbalance-vip",
+            )
+
+
+def _unwraps(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    if "links" in seen.unknown:
+        return
+    for interface in want.unwrapping:
+        if interface not in seen.up:
+            yield Problem(
+                f"{seen.name}: {interface} is not up: what the MASTER sends here is dropped",
                 seen.name,
                 f"on {seen.name}: systemctl restart selfbalance-vip",
             )
@@ -92,13 +105,13 @@ def _listens(seen: NodeState, vip: IPAddress, port: int) -> bool:
 
 
 def _answers(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
-    """Check, on the owner of a VIP, that every peer answered for it from its own MAC."""
+    """Check, on the owner of a VIP, that each peer answered for it, a near one from its own MAC."""
     if "claims" in seen.unknown:
         return
     for service in want.services:
         if view.holders(service.vip) != (seen,):
             continue
-        for peer in want.peers:
+        for peer in dict.fromkeys((*want.peers, *want.tunnelled)):
             mac = seen.answers.get((service.vip, service.port, peer))
             if mac is None:
                 yield Problem(
@@ -107,7 +120,7 @@ def _answers(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem
                     peer,
                     f"on {peer}: ip addr show dev {want.vip_interface}; ss -ltn",
                 )
-            elif mac != seen.peer_macs.get(peer):
+            elif peer in want.peers and mac != seen.peer_macs.get(peer):
                 yield Problem(
                     f"{peer} sent a connection for {service.vip}:{service.port} on to {mac}: "
                     f"it balances again what {seen.name} has balanced",

@@ -38,7 +38,7 @@ def _roles(view: View, instance: VrrpInstance) -> Iterator[Problem]:
 
 
 def _alive(view: View) -> Iterator[Problem]:
-    for seen in view.state.seen:
+    for want, seen in view.pairs():
         for role in dict.fromkeys(each.role for each in seen.instances):
             if role in (Role.FAULT, Role.INIT):
                 yield Problem(
@@ -47,7 +47,8 @@ def _alive(view: View) -> Iterator[Problem]:
                     f"on {seen.name}: journalctl -u keepalived -n 50",
                 )
         missing = [i.name for i in view.cluster.instances if seen.role_in(i.name) is None]
-        if missing and seen.keepalived_active and "keepalived" not in seen.unknown:
+        asked = seen.keepalived_active and "keepalived" not in seen.unknown
+        if want.director and missing and asked:
             yield Problem(
                 f"{seen.name}: keepalived runs but has no VRRP instance {' nor '.join(missing)}",
                 seen.name,
@@ -89,7 +90,9 @@ def _by_arp(view: View, address: IPAddress) -> Iterator[Problem]:
     holders = view.holders(address)
     own = {view.mac_of(holder.name) for holder in holders}
     unasked = {view.mac_of(name) for name in view.unasked("addresses")}
-    for seen in view.state.seen:
+    for want, seen in view.pairs():
+        if not want.director:
+            continue  # It may be on a network where nobody asks for the VIP.
         claims = seen.claims.get(address, frozenset())
         if len(holders) == 1:
             as_expected = claims == (set() if seen in holders else own)

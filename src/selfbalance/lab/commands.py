@@ -49,6 +49,12 @@ def lab() -> None:
 @lab.command()
 @_named
 @click.option("--nodes", default=3, show_default=True, help="How many (1 to 60).")
+@click.option(
+    "--far",
+    default=0,
+    show_default=True,
+    help="How many of them, the last ones, are on another network behind a router.",
+)
 @click.option("--suite", type=click.Choice(SUITES), default="bookworm", show_default=True)
 @click.option(
     "--interface",
@@ -63,13 +69,21 @@ def lab() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Take a running lab of this name down first.")
 def up(  # noqa: PLR0913, PLR0917 - one per option
-    name: str, nodes: int, suite: str, interface: str, memory: int, install: bool, fresh: bool
+    name: str,
+    nodes: int,
+    far: int,
+    suite: str,
+    interface: str,
+    memory: int,
+    install: bool,
+    fresh: bool,
 ) -> None:
     """Boot a lab and wait until ssh answers on every node."""
     with _booting(), said_in_one_line(), _progress() as progress:
         running = Lab.up(
             name=name,
             nodes=nodes,
+            far=far,
             suite=suite,
             interface=interface,
             memory_mb=memory,

@@ -50,6 +50,7 @@ class Lab:
         name: str = DEFAULT_NAME,
         *,
         nodes: int = 3,
+        far: int = 0,
         suite: str = "bookworm",
         interface: str = "eth0",
         memory_mb: int = 384,
@@ -57,9 +58,12 @@ class Lab:
         install: bool = False,
         progress: Progress = print,
     ) -> Lab:
-        """Boot a lab and return once ssh answers on every node; on any failure nothing is left."""
+        """Boot a lab and return once ssh answers on every node; on any failure nothing is left.
+
+        The last `far` nodes are on a network of their own, behind a router.
+        """
         folder = StateFolder(name)
-        chosen = make_nodes(nodes)
+        chosen = make_nodes(nodes, far)
         if interface not in INTERFACES:
             raise LabError(f"No interface {interface!r}: the lab makes {' or '.join(INTERFACES)}.")
         host.require(install, progress)
@@ -330,8 +334,12 @@ def _boot(folder: StateFolder, state: LabState, progress: Progress) -> Lab:
     client = network.start_client(folder, hub)
     network.build_hub(hub, client.pid, state.transport, state.nodes)
     network.build_client(
-        network.namespaces(folder, state.user_namespace, "client"), state.transport
+        network.namespaces(folder, state.user_namespace, "client"), state.transport, state.routed
     )
+    if state.routed:
+        router = network.start_router(folder, hub)
+        inside = network.namespaces(folder, state.user_namespace, "router")
+        network.build_router(hub, inside, router.pid, state.transport)
     ssh.write(folder, built, hub, state.nodes)
     for one in state.nodes:
         node.start(folder, state, one, hub)

@@ -1,4 +1,4 @@
-"""The lab's network: a holder process whose namespaces hold a bridge, the client and every port.
+"""The lab's network: a holder process whose namespaces hold bridges, the client and every port.
 
 Nothing is mounted, nothing is named in /run/netns: when the holder dies, the kernel takes it all.
 """
@@ -13,12 +13,23 @@ from typing import Any
 
 from selfbalance.lab import host
 from selfbalance.lab.errors import LabError
-from selfbalance.lab.model import CLIENT_HOST, HUB_HOST, LabNode, address, address6
+from selfbalance.lab.model import (
+    CLIENT_HOST,
+    FAR_NETWORK,
+    FAR_NETWORK6,
+    HUB_HOST,
+    ROUTER_HOST,
+    LabNode,
+    address,
+    address6,
+)
 from selfbalance.lab.processes import Process, recorded, recording, start_detached
 from selfbalance.lab.state import StateFolder
 
 BRIDGE = "hub"
+FAR_BRIDGE = "far"
 CLIENT_PORT = "port-client"
+ROUTER_PORTS = ("port-router", "far-router")
 #: Sleeps for ever; ignoring SIGCHLD, the kernel reaps for it, so it can be pid 1 of a namespace.
 HOLD = ("env", "--ignore-signal=CHLD", "sleep", "infinity")
 #: All that a veth end or bridge may leave to a card. With any of it on, bulk transfers over UML's
@@ -74,8 +85,15 @@ def start_client(folder: StateFolder, hub: Namespaces) -> Process:
     return start_detached(command, folder.log("client"), record)
 
 
+def start_router(folder: StateFolder, hub: Namespaces) -> Process:
+    """The network of the router between the two bridges, held by a process like the client's."""
+    record = folder.record("router")
+    command = hub.command("unshare", "--net", *recording(record, HOLD))
+    return start_detached(command, folder.log("router"), record)
+
+
 def namespaces(folder: StateFolder, user: bool, of: str = "holder") -> Namespaces:
-    """The way into a running lab's hub (`holder`) or its `client`."""
+    """The way into a running lab's hub (`holder`), its `client` or its `router`."""
     holder, network = recorded(folder.record("holder")), recorded(folder.record(of))
     if holder is None or network is None or not (holder.alive and network.alive):
         raise LabError(f"Lab {folder.name!r} is not running. Next: selfbalance lab up")
@@ -83,7 +101,12 @@ def namespaces(folder: StateFolder, user: bool, of: str = "holder") -> Namespace
 
 
 def build_hub(hub: Namespaces, client_pid: int, transport: str, nodes: Iterable[LabNode]) -> None:
-    """The bridge with its addresses, a port for the client, a port per node."""
+    """The bridge with its addresses, a port for the client, a port per node.
+
+    Where a node is far, a second bridge, on which the hub itself has no address.
+    """
+    nodes = tuple(nodes)
+    far = any(node.far for node in nodes)
     # Multicast snooping off: VRRP's multicast must reach ports whose node joined without IGMP.
     lines = [
         "link set lo up",
@@ -94,12 +117,19 @@ def build_hub(hub: Namespaces, client_pid: int, transport: str, nodes: Iterable[
         f"link add {CLIENT_PORT} type veth peer name eth0 netns {client_pid}",
         f"link set {CLIENT_PORT} addrgenmode none master {BRIDGE} up",
     ]
+    if far:
+        lines += [
+            f"link add {FAR_BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            f"link set {FAR_BRIDGE} address 02:5b:00:00:00:fd addrgenmode none arp off up",
+            *_routes_to_far(BRIDGE),
+        ]
     for node in nodes:
         lines += _port(node, transport)
     _ip(hub, lines)
     if transport == "raw":
         ends = [
             BRIDGE,
+            *([FAR_BRIDGE] if far else []),
             CLIENT_PORT,
             *(name for node in nodes for name in (node.port, guest_end(node))),
         ]
@@ -116,7 +146,11 @@ def _port(node: LabNode, transport: str) -> list[str]:
             f"link add {node.port} type veth peer name {end}",
             f"link set {end} addrgenmode none arp off up",
         ]
-    return [*made, f"link set {node.port} addrgenmode none master {BRIDGE} up"]
+    return [*made, f"link set {node.port} addrgenmode none master {_bridge(node)} up"]
+
+
+def _bridge(node: LabNode) -> str:
+    return FAR_BRIDGE if node.far else BRIDGE
 
 
 def guest_end(node: LabNode) -> str:
@@ -124,7 +158,7 @@ def guest_end(node: LabNode) -> str:
     return f"guest-{node.name}"
 
 
-def build_client(client: Namespaces, transport: str) -> None:
+def build_client(client: Namespaces, transport: str, routed: bool) -> None:
     """The client's address, and room for thousands of short connections."""
     _ip(
         client,
@@ -133,6 +167,7 @@ def build_client(client: Namespaces, transport: str) -> None:
             "link set eth0 address 02:5b:00:00:00:c8 up",
             f"address add {address(CLIENT_HOST)}/24 dev eth0",
             f"address add {address6(CLIENT_HOST)}/64 dev eth0 nodad",
+            *(_routes_to_far("eth0") if routed else []),
         ],
     )
     _check(client.look("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=1100 65000"))
@@ -140,20 +175,63 @@ def build_client(client: Namespaces, transport: str) -> None:
         _offloads_off(client, ["eth0"])
 
 
+def build_router(hub: Namespaces, router: Namespaces, pid: int, transport: str) -> None:
+    """The router, whose network process `pid` holds: one port in each bridge."""
+    near_port, far_port = ROUTER_PORTS
+    _ip(
+        hub,
+        [
+            f"link add {near_port} type veth peer name near netns {pid}",
+            f"link set {near_port} addrgenmode none master {BRIDGE} up",
+            f"link add {far_port} type veth peer name far netns {pid}",
+            f"link set {far_port} addrgenmode none master {FAR_BRIDGE} up",
+        ],
+    )
+    _ip(
+        router,
+        [
+            "link set lo up",
+            *(
+                line
+                for name, far in (("near", False), ("far", True))
+                for line in (
+                    f"link set {name} address 02:5b:00:00:01:{int(far):02x} up",
+                    f"address add {address(ROUTER_HOST, far)}/24 dev {name}",
+                    f"address add {address6(ROUTER_HOST, far)}/64 dev {name} nodad",
+                )
+            ),
+        ],
+    )
+    # A VIP's answers come from the far network though its address is of the near one: no rp_filter.
+    unfiltered = (f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "near", "far"))
+    routing = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", *unfiltered)
+    _check(router.look("sysctl", "-q", "-w", *routing))
+    if transport == "raw":
+        _offloads_off(hub, ROUTER_PORTS)
+        _offloads_off(router, ["near", "far"])
+
+
+def _routes_to_far(device: str) -> list[str]:
+    return [
+        f"route add {FAR_NETWORK} via {address(ROUTER_HOST)} dev {device}",
+        f"route add {FAR_NETWORK6} via {address6(ROUTER_HOST)} dev {device}",
+    ]
+
+
 def plug(hub: Namespaces, node: LabNode, plugged: bool) -> None:
-    """Put the node's port into the bridge, or take it out.
+    """Put the node's port into its bridge, or take it out.
 
     Never down and up: UML's receiver stays dead after that until the node boots again.
     """
-    master = f"master {BRIDGE}" if plugged else "nomaster"
+    master = f"master {_bridge(node)}" if plugged else "nomaster"
     _ip(hub, [f"link set {node.port} {master}"])
 
 
 def plugged(hub: Namespaces) -> dict[str, bool]:
-    """For every port in the hub: whether it is in the bridge."""
+    """For every port in the hub: whether it is in a bridge."""
     done = _check(hub.look("ip", "-j", "link", "show"))
     links: list[dict[str, Any]] = json.loads(done.stdout)
-    return {str(link["ifname"]): link.get("master") == BRIDGE for link in links}
+    return {str(link["ifname"]): link.get("master") in (BRIDGE, FAR_BRIDGE) for link in links}
 
 
 def _offloads_off(where: Namespaces, links: Sequence[str]) -> None:

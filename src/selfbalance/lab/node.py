@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selfbalance.lab import host
 from selfbalance.lab.image import FILES, Image
-from selfbalance.lab.model import LabNode
+from selfbalance.lab.model import ROUTER_HOST, LabNode, address, address6
 from selfbalance.lab.network import Namespaces, guest_end
 from selfbalance.lab.processes import Process, recording, start_detached
 from selfbalance.lab.state import LabState, StateFolder
@@ -59,4 +59,15 @@ def kernel_arguments(folder: StateFolder, state: LabState, node: LabNode) -> lis
         f"lab.interface={state.interface}",
         f"lab.address={node.address}/24",
         f"lab.address6={node.address6}/64",
+        *_gateways(state, node),
+    ]
+
+
+def _gateways(state: LabState, node: LabNode) -> list[str]:
+    """Where a node of a lab with a router sends what is not for its own network."""
+    if not state.routed:
+        return []
+    return [
+        f"lab.gateway={address(ROUTER_HOST, node.far)}",
+        f"lab.gateway6={address6(ROUTER_HOST, node.far)}",
     ]

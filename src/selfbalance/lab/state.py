@@ -33,6 +33,11 @@ class LabState:
     nodes: tuple[LabNode, ...]
     complete: bool = False
 
+    @property
+    def routed(self) -> bool:
+        """Whether some nodes are on a network of their own, behind a router."""
+        return any(node.far for node in self.nodes)
+
     def completed(self) -> LabState:
         """The same, with every node having answered."""
         return replace(self, complete=True)
@@ -84,7 +89,7 @@ class StateFolder:
         self.uml = self.path / "uml"
 
     def record(self, what: str) -> Path:
-        """Where a process of the lab (holder, client, repository, a node) leaves its pid."""
+        """Where a process of the lab (holder, client, router, a node, ...) leaves its pid."""
         return self.path / f"{what}.process"
 
     def log(self, what: str) -> Path:

@@ -39,7 +39,8 @@ class Node(Described):
 
     `address` is its own, on the network of the virtual addresses; `address6` a second one for IPv6
     services where `address` is IPv4. `interface` overrides the cluster's; `ssh` is the host that
-    ssh connects to where that is not the name.
+    ssh connects to where that is not the name. One that is no `director` only serves: it may be on
+    another network, where the virtual addresses are not.
     """
 
     name: Name
@@ -47,6 +48,7 @@ class Node(Described):
     address6: Address | None = None
     interface: Interface | None = None
     ssh: HostName | None = None
+    director: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="after")
     def _one_address_a_family(self) -> Node:
@@ -184,8 +186,8 @@ class Cluster(Described):
     def priority_of(self, node: Node, instance: VrrpInstance | None = None) -> int:
         """Return the node's base priority in an instance, the first without one.
 
-        By its place in the list, highest first; in the second instance the second node comes
-        first, and so on, so that several instances have their MASTERs on several nodes.
+        By its place among the directors, highest first; in the second instance the second one
+        comes first, and so on, so that several instances have their MASTERs on several nodes.
         """
         return priority(self._rank(node, instance))
 
@@ -196,8 +198,10 @@ class Cluster(Described):
         return demotion(self._rank(node, instance), standing)
 
     def _rank(self, node: Node, instance: VrrpInstance | None) -> int:
-        place = self.nodes.index(node)
-        first = self.instances.index(instance) % len(self.nodes) if instance else 0
+        ranked = sorted(self.nodes, key=lambda each: not each.director)
+        directors = sum(each.director for each in self.nodes)
+        place = ranked.index(node)
+        first = self.instances.index(instance) % directors if instance else 0
         return 0 if place == first else place + (place < first)
 
     def instance_of(self, vip: IPAddress) -> VrrpInstance:
@@ -207,6 +211,10 @@ class Cluster(Described):
     def peers_of(self, node: Node) -> tuple[Node, ...]:
         """Return every other node, in the order of the description."""
         return tuple(peer for peer in self.nodes if peer != node)
+
+    def watched_by(self, node: Node) -> tuple[Node, ...]:
+        """Return the nodes that BFD watches from this one: one end of each pair is a director."""
+        return tuple(peer for peer in self.peers_of(node) if node.director or peer.director)
 
     @property
     def instances(self) -> tuple[VrrpInstance, ...]:
@@ -225,6 +233,8 @@ def _complete(cluster: Cluster) -> None:
     for key in ("nodes", "vips", "services"):
         if not getattr(cluster, key):
             raise ValueError(f"{key} is empty; a cluster needs at least one of them")
+    if not any(node.director for node in cluster.nodes):
+        raise ValueError("nodes: none may be director; leave director out where the VIPs are to be")
     if len(cluster.nodes) > MAX_NODES:
         raise ValueError(
             f"nodes: {len(cluster.nodes)} nodes would collide in their VRRP priorities; "

@@ -1,19 +1,24 @@
 # Asks the network, by raw frames on one interface: who claims each VIP, which MAC is each peer's, and,
-# on the node that holds the VIPs there, whether each peer answers for them itself.
+# on the node that holds the VIPs there, whether each peer answers for them itself: by a frame to its
+# MAC or, with wrapped=, in a tunnel to its own addresses as the director sends it, which may be routed.
 #   perl claims.pl INTERFACE self=ADDRESS... vip=ADDRESS... peer=NAME=ADDRESS... port=NUMBER...
+#       [wrapped=ipip|gue:PORT real=NAME=ADDRESS...]
 # Prints lines: claim VIP MAC | peer NAME ADDRESS MAC | answer VIP PORT NAME MAC
 # Perl, because its base package is on every Debian and needs nothing else to speak raw frames.
 use strict;
 use warnings;
-use Socket qw(AF_INET AF_INET6 inet_pton inet_ntop SOCK_RAW);
+use Socket qw(AF_INET AF_INET6 SOCK_DGRAM SOCK_RAW inet_pton inet_ntop pack_sockaddr_in pack_sockaddr_in6);
 
 my $interface = shift @ARGV;
-my (%self, @vips, %peers, @ports);
+my (%self, @vips, %peers, @ports, %reals);
+my $wrapped = '';
 for (@ARGV) {
     my ($key, $value) = split /=/, $_, 2;
     if    ($key eq 'self') { $self{ family($value) } = $value }
     elsif ($key eq 'vip')  { push @vips, $value }
     elsif ($key eq 'port') { push @ports, $value }
+    elsif ($key eq 'wrapped') { $wrapped = $value }
+    elsif ($key eq 'real') { my ($name, $address) = split /=/, $value, 2; $reals{$name}{ family($address) } = $address }
     elsif ($key eq 'peer') { my ($name, $address) = split /=/, $value, 2; $peers{$address} = $name }
 }
 
@@ -53,17 +58,31 @@ sub pseudo_header {
         : $from . $to . pack('N N', $length, $protocol);
 }
 
+sub ip_packet {
+    my ($from, $to, $protocol, $hops, $payload) = @_;
+    return pack('N n C C a16 a16', 0x60000000, length $payload, $protocol, $hops, $from, $to) . $payload
+        if length $from == 16;
+    my $head = pack 'C C n n n C C n a4 a4', 0x45, 0, 20 + length $payload, 0, 0, $hops,
+        $protocol, 0, $from, $to;
+    substr $head, 10, 2, pack 'n', checksum($head);
+    return $head . $payload;
+}
+
 sub send_ip {
-    my ($mac_to, $from, $to, $protocol, $hops, $payload) = @_;
-    if (length $from == 4) {
-        my $head = pack 'C C n n n C C n a4 a4', 0x45, 0, 20 + length $payload, 0, 0, $hops,
-            $protocol, 0, $from, $to;
-        substr $head, 10, 2, pack 'n', checksum($head);
-        send_frame($mac_to, 0x0800, $head . $payload);
-    } else {
-        my $head = pack 'N n C C a16 a16', 0x60000000, length $payload, $protocol, $hops, $from, $to;
-        send_frame($mac_to, 0x86dd, $head . $payload);
-    }
+    my ($mac_to, @packet) = @_;
+    send_frame($mac_to, length $packet[0] == 4 ? 0x0800 : 0x86dd, ip_packet(@packet));
+}
+
+# IP in IP (RFC 2003, RFC 2473), or the same behind GUE's bare header. The kernel routes it.
+sub send_wrapped {
+    my ($address, $packet) = @_;
+    my ($family, $inner)  = family($address) == 6 ? (AF_INET6, 41) : (AF_INET, 4);
+    my ($gue)             = $wrapped =~ /^gue:(\d+)$/;
+    my ($type, $protocol) = $gue ? (SOCK_DGRAM, 17) : (SOCK_RAW, $inner);
+    my $sockaddr          = $family == AF_INET ? \&pack_sockaddr_in : \&pack_sockaddr_in6;
+    $packet = pack('C C n', 0, $inner, 0) . $packet if $gue;
+    socket my $tunnel, $family, $type, $protocol or die "socket: $!\n";
+    send $tunnel, $packet, 0, $sockaddr->($gue // 0, binary($address));
 }
 
 # Who has this address? ARP probe with sender 0.0.0.0 (RFC 5227, 2.1), or a neighbour solicitation
@@ -83,35 +102,38 @@ sub ask {
     send_ip("\x33\x33" . substr($to, 12), $from, $to, 58, 255, $body);
 }
 
-my (%claims, %mac_of, %answers);
+my (%claims, %mac_of, %mac_of_name, %answers);
 
 sub heard_address {
     my ($address, $from) = (text($_[0]), $_[1]);
     return if $from eq $mac;
     $claims{$address}{ colons($from) } = 1 if grep { $_ eq $address } @vips;
-    $mac_of{$address} = $from if $peers{$address};
+    $mac_of{$address} = $mac_of_name{ $peers{$address} } = $from if $peers{$address};
 }
 
+# To a realserver by its name.
 sub send_tcp {
-    my ($mac_to, $vip, $port, $from_port, $sequence, $flags) = @_;
+    my ($name, $vip, $port, $from_port, $sequence, $flags) = @_;
     my ($from, $to) = (binary($self{ family($vip) }), binary($vip));
     my $segment = pack 'n n N N C C n n n', $from_port, $port, $sequence, 0, 0x50, $flags, 1024, 0, 0;
     substr $segment, 16, 2,
         pack 'n', checksum(pseudo_header($from, $to, length $segment, 6) . $segment);
-    send_ip($mac_to, $from, $to, 6, 64, $segment);
+    my @packet = ($from, $to, 6, 64, $segment);
+    if   ($wrapped) { send_wrapped($reals{$name}{ family($vip) }, ip_packet(@packet)) }
+    else            { send_ip($mac_of_name{$name}, @packet) }
 }
 
-my %asked;    # our port => [vip, port, peer's address]
+my %asked;    # our port => [vip, port, realserver's name]
 
 sub heard_segment {
     my ($from_mac, $from, $segment) = @_;
     return if length $segment < 20;
     my ($from_port, $to_port, undef, undef, undef, $flags) = unpack 'n n N N C C', $segment;
     my $question = $asked{$to_port} or return;
-    my ($vip, $port, $peer) = @$question;
+    my ($vip, $port, $name) = @$question;
     return unless $flags == 0x12 && $from_port == $port && text($from) eq $vip;
-    $answers{"$vip $port $peers{$peer}"} = colons($from_mac);
-    send_tcp($mac_of{$peer}, $vip, $port, $to_port, 1, 0x04);    # leave no half-open connection
+    $answers{"$vip $port $name"} = colons($from_mac);
+    send_tcp($name, $vip, $port, $to_port, 1, 0x04);    # leave no half-open connection
 }
 
 sub hear {
@@ -162,11 +184,12 @@ listen_for(0.7, 0, sub {
 
 my $next_port = 20000 + int rand 20000;
 my @questions = map { my $vip = $_; map { my $port = $_; map { [$vip, $port, $_] }
-    grep { $mac_of{$_} } keys %peers } @ports } grep { $self{ family($_) } } @held;
+    $wrapped ? grep { $reals{$_}{ family($vip) } } keys %reals : keys %mac_of_name } @ports }
+    grep { $self{ family($_) } } @held;
 for my $try (1 .. 3) {
-    for my $question (grep { !$answers{"$_->[0] $_->[1] $peers{$_->[2]}"} } @questions) {
+    for my $question (grep { !$answers{"$_->[0] $_->[1] $_->[2]"} } @questions) {
         $asked{ ++$next_port } = $question;
-        send_tcp($mac_of{ $question->[2] }, $question->[0], $question->[1], $next_port, 0, 0x02);
+        send_tcp($question->[2], $question->[0], $question->[1], $next_port, 0, 0x02);
     }
     listen_for(0.3, 0, sub { keys %answers == @questions });
 }

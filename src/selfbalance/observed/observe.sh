@@ -22,8 +22,12 @@ look() {
     refused=
     first /run/keepalived.pid && pid=$line || pid=
     if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+{%- if vrrp %}
         [ ! -e "$dump" ] || rm -f "$dump"
         kill -s "$(keepalived --signum=JSON)" "$pid" || refused='!keepalived takes no JSON signal'
+{%- else %}
+        : # It has no VRRP instance here, and nothing to tell of one.
+{%- endif %}
     else
         pid=
     fi
@@ -67,15 +71,24 @@ look() {
 
     section links
     ip -o link show dev {{ interface }} || echo '!no interface {{ interface }}'
+{%- if unwrapping %}
+    for each in {{ unwrapping }}; do ip -o link show dev "$each" up 2>/dev/null; done
+{%- endif %}
 
-    # Only a whole filter counts: from a VIP, a reset without ACK (tcp_flags 0x4/0x14), dropped.
+    # Only a whole filter counts: from a VIP, a reset without ACK (tcp_flags 0x4/0x14), dropped; or an
+    # answered SYN (0x12/0x12), the segment size in its first option rewritten.
     section resets
     tc filter show dev {{ interface }} egress 2>/dev/null | while read -r key value rest; do
         case "$key $value $rest" in
-        filter*) vip='' flags='' ;;
+        filter*) vip='' reset='' opening='' ;;
         src_ip*) vip=$value ;;
-        tcp_flags*4/*14*) flags=$value ;;
-        action*drop) [ -z "$vip" ] || [ -z "$flags" ] || echo "$vip" ;;
+        tcp_flags*4/*14*) reset=$value ;;
+        tcp_flags*12/*12*) opening=$value ;;
+        action*drop) [ -z "$vip" ] || [ -z "$reset" ] || echo "$vip" ;;
+        key*' at 40: val '*' mask ffff0000' | key*' at 60: val '*' mask ffff0000')
+            size=${rest#*val }
+            [ -z "$vip" ] || [ -z "$opening" ] || echo "$vip $((0x${size%% *}))"
+            ;;
         esac
     done
 
@@ -113,6 +126,7 @@ look() {
     fi
 
     section keepalived
+{%- if vrrp %}
     if [ -n "$pid" ]; then
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
             # Written in place: it is whole when it ends with its closing bracket.
@@ -127,6 +141,7 @@ look() {
             echo '!keepalived wrote no dump within 1 s'
         fi
     fi
+{%- endif %}
 
     section claims
 }

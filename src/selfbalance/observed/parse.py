@@ -130,13 +130,22 @@ def _addresses(lines: Sequence[str]) -> Mapping[str, object]:
 
 
 def _links(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read `ip -o link`: the data interface, and behind it others that are up."""
     words = lines[0].split()
-    return {"mac": read_mac(words[words.index("link/ether") + 1])}
+    return {
+        "mac": read_mac(words[words.index("link/ether") + 1]),
+        "mtu": int(words[words.index("mtu") + 1]),
+        "up": frozenset(line.split()[1].strip(":").split("@")[0] for line in lines[1:]),
+    }
 
 
 def _resets(lines: Sequence[str]) -> Mapping[str, object]:
-    """Read the addresses of tc-flower(8) filters, one a line."""
-    return {"held_resets": frozenset(map(ip_address, lines))}
+    """Read tc-flower(8) filters, one a line: "VIP" drops its resets, "VIP SIZE" rewrites a size."""
+    rows = [line.split() for line in lines]
+    return {
+        "held_resets": frozenset(ip_address(row[0]) for row in rows if len(row) == 1),
+        "segments": {ip_address(row[0]): int(row[1]) for row in rows if len(row) > 1},
+    }
 
 
 def _units(lines: Sequence[str]) -> Mapping[str, object]:

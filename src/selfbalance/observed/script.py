@@ -20,9 +20,11 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
     own = [address for address in (node.address, node.address6) if address is not None]
     claims = [
         *(f"self={address}" for address in own),
-        *(f"vip={vip}" for vip in desired.vips),
+        *(f"vip={vip}" for vip in desired.vips if desired.director),
         *(f"peer={name}={address}" for name, address in desired.peers.items()),
         *(f"port={port}" for port in sorted({service.port for service in desired.services})),
+        *([f"wrapped={desired.wrapped}"] if desired.tunnelled else []),
+        *(f"real={name}={each}" for name, some in desired.tunnelled.items() for each in some),
     ]
     return (
         _environment()
@@ -36,6 +38,8 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             facts=places.FACTS if places.FACTS in managed else "/dev/null",
             marks=places.MARKS if places.MARKS in managed else "/dev/null",
             interface=shlex.quote(desired.interface),
+            unwrapping=_words(desired.unwrapping),
+            vrrp=desired.director,
             units=_words(desired.units),
             demotion=places.DEMOTION,
             drop_in=places.DROP_IN,

@@ -99,12 +99,13 @@ class NodeState:
 
     `unknown` names what could not be seen, with the reason; the field of that name then holds
     nothing, and gates call it a problem. `held_resets` are the VIPs for which resets of unknown
-    sessions are held back. `kept` is the IPVS table that keepalived fills apart from the node's
-    `table`, where the standby mode has one. `drop_in_read` says that keepalived started since its
-    drop-in was written. `unavailable` are modules that its kernel does not have. `recorded` are the
-    facts of every node that the last change left here. `claims` holds the MACs that answered for
-    each VIP, `answers` the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port,
-    peer).
+    sessions are held back. `mtu` is the data interface's, `up` the tunnels' interfaces that are up;
+    `segments` is the TCP segment size that clients of a VIP are told, where it is rewritten. `kept`
+    is the IPVS table that keepalived fills apart from the node's `table`, where the standby mode
+    has one. `drop_in_read` says that keepalived started since its drop-in was written.
+    `unavailable` are modules that its kernel does not have. `recorded` are the facts of every node
+    that the last change left here. `claims` holds the MACs that answered for each VIP, `answers`
+    the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
     """
 
     name: str
@@ -122,7 +123,10 @@ class NodeState:
     recorded: Mapping[str, Facts] = field(default_factory=dict)
     addresses: Mapping[str, frozenset[IPAddress]] = field(default_factory=dict)
     mac: str = ""
+    mtu: int = 0
+    up: frozenset[str] = frozenset()
     held_resets: frozenset[IPAddress] = frozenset()
+    segments: Mapping[IPAddress, int] = field(default_factory=dict)
     marks: SeenMarks = field(default_factory=SeenMarks)
     units: Mapping[str, SeenUnit] = field(default_factory=dict)
     table: tuple[SeenService, ...] = ()

@@ -80,7 +80,8 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
     # A package need not start what it brings. keepalived's turn comes later, behind gates.
     acts += [f"systemctl start {_words([u])}" for u in packaged if u != "keepalived.service"]
     verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
-    acts.append(f"systemctl {verb} selfbalance-watch.service")
+    if "selfbalance-watch.service" in units:
+        acts.append(f"systemctl {verb} selfbalance-watch.service")
     if plan.vips or written & {places.VIP_UNIT, places.MARKS}:
         acts.append("systemctl restart selfbalance-vip.service")
     acts.append(f"sync {places.UNITS}")  # what `enable` linked

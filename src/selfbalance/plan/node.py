@@ -8,6 +8,7 @@ from enum import Enum
 
 from selfbalance.desired import DesiredNode, File, places
 from selfbalance.gates.director import filled, table_problems
+from selfbalance.model.words import IPAddress
 from selfbalance.observed import ClusterState, NodeState, SeenMarks
 
 
@@ -88,9 +89,8 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         modules=tuple(m for m in want.modules if m not in seen.modules),
         sysctls={n: v for n, v in want.sysctls.items() if seen.sysctls.get(n) != v},
         units=tuple(unit for unit in want.units if not _set_up(seen, unit)),
-        vips=not all(
-            seen.holds(vip, want.vip_interface) and vip in seen.held_resets for vip in want.vips
-        )
+        vips=not all(_ready_for(vip, want, seen) for vip in want.vips)
+        or not seen.up >= {*want.unwrapping}
         or _marks_are_odd(want, seen)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
@@ -119,6 +119,15 @@ def lacking_modules(
         for seen in named
         for lacking in [[m for m in desired[seen.name].modules if m in seen.unavailable]]
         if lacking or "modules" in seen.unknown
+    )
+
+
+def _ready_for(vip: IPAddress, want: DesiredNode, seen: NodeState) -> bool:
+    """Whether the node takes what is sent to a VIP, and answers as it should."""
+    return (
+        seen.holds(vip, want.vip_interface)
+        and vip in seen.held_resets
+        and seen.segments.get(vip) == want.segment(vip, seen.mtu)
     )
 
 
@@ -160,9 +169,13 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     if config and not _sync_is_odd(want, seen):
         return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
-    if any(table_problems(want, seen)) or _sync_is_odd(want, seen) or _weights_are_odd(want, seen):
-        return Act.RESTART
-    return Act.NONE
+    return Act.RESTART if want.director and _ipvs_is_odd(want, seen) else Act.NONE
+
+
+def _ipvs_is_odd(want: DesiredNode, seen: NodeState) -> bool:
+    return (
+        any(table_problems(want, seen)) or _sync_is_odd(want, seen) or _weights_are_odd(want, seen)
+    )
 
 
 def _marks_are_odd(want: DesiredNode, seen: NodeState) -> bool:

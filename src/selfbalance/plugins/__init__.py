@@ -12,6 +12,7 @@ from selfbalance.plugins.things import (
     SnapshotOf,
     SnapshotStore,
     StandbyMode,
+    Tunnel,
     Verdict,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "SnapshotOf",
     "SnapshotStore",
     "StandbyMode",
+    "Tunnel",
     "Verdict",
     "hook",
 ]

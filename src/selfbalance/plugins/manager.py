@@ -20,6 +20,7 @@ from selfbalance.plugins.builtin import (
     kernel_schedulers,
     snapshot,
     source_mac,
+    tun,
 )
 from selfbalance.plugins.registry import Registry
 from selfbalance.plugins.things import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 BUILT_IN: tuple[ModuleType, ...] = (
     kernel_schedulers,
     dr,
+    tun,
     backup_only,
     snapshot,
     source_mac,
@@ -137,12 +139,15 @@ class Plugins:
         """
         for index, service in enumerate(cluster.services):
             self._check_service(service, f"{place}: services[{index}].scheduler")
-        self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
+        forwarding = self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
         store = self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
         standby = self.standby_modes.named(cluster.standby, f"{place}: standby")
-        objection = standby.objection(cluster)
-        if objection:
-            raise DescriptionError(f"{place}: standby '{cluster.standby}': {objection}")
+        for objection, what in (
+            (forwarding.objection(cluster), f"forwarding '{cluster.forwarding}'"),
+            (standby.objection(cluster), f"standby '{cluster.standby}'"),
+        ):
+            if objection:
+                raise DescriptionError(f"{place}: {what}: {objection}")
         if standby.apart and not store.on_node:
             raise DescriptionError(
                 f"{place}: snapshots: '{cluster.snapshots}' is out of a node's own reach, but in "

@@ -53,23 +53,50 @@ class Scheduler:
         return f"ip_vs_{self.kernel}"
 
 
+def _no_objection(_cluster: Cluster) -> str | None:
+    """None: it can serve every description."""
+    return None
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """What unwraps packets of one IP version on a realserver.
+
+    `interface` is the kernel's own, which is brought up; `overhead` what a packet grows by, in
+    bytes; `modules` hold all of it; `setup` are commands for the unit that holds the VIPs
+    (systemd.service(5), ExecStart), which may be run again.
+    """
+
+    interface: str
+    overhead: int
+    modules: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class ForwardingMethod:
     """How the director sends a packet on to a realserver, and where that one holds the VIP.
 
-    `lvs_method` is keepalived's word for it; `vip_interface` the interface that holds the VIP,
-    scope host, on every node.
+    `lvs_method` is keepalived's word for it, `ipvsadm` the options by which ipvsadm(8) calls it,
+    `listed` its name in ipvsadm's list; `vip_interface` the interface that holds the VIP, scope
+    host, on every node. `sysctls` below net.ipv4.vs are for directors only.
+
+    `tunnels` are by the IP version of the VIP, and empty where nothing is wrapped. Clients are told
+    a segment size that leaves room for the `overhead`. `wrapped` says how status wraps its own
+    question to a realserver: "ipip", "gue:PORT", or "" for a plain frame to the realserver's MAC.
+    `objection` gives the reason why the method cannot serve a description, or None.
     """
 
     lvs_method: str
     vip_interface: str
     description: str
     sysctls: Mapping[str, str] = field(default_factory=dict)
-
-
-def _no_objection(_cluster: Cluster) -> str | None:
-    """None: it can serve every description."""
-    return None
+    ipvsadm: str = "-g"
+    listed: str = "Route"
+    modules: tuple[str, ...] = ()
+    tunnels: Mapping[int, Tunnel] = field(default_factory=dict)
+    wrapped: str = ""
+    objection: Callable[[Cluster], str | None] = _no_objection
 
 
 @dataclass(frozen=True)

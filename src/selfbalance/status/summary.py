@@ -46,7 +46,7 @@ def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
     return {
         "node": node.name,
         "observed": True,
-        "role": first.role.value if first else None,
+        "role": first.role.value if first else None if want.director else "realserver",
         "vips": [str(vip) for vip in view.vips if node.holds(vip, want.interface)],
         "priority": first.effective_priority if first else None,
         "standing": _standing(want, node),

@@ -33,7 +33,10 @@ _lab = Lab.running({lab!r})
 _described = dict(
     name="web",
     interface=_lab.interface,
-    nodes=[Node(name=n.name, address=n.address, address6=n.address6) for n in _lab.nodes],
+    nodes=[
+        Node(name=n.name, address=n.address, address6=n.address6, director=not n.far)
+        for n in _lab.nodes
+    ],
     vips=[Vip(address="192.0.2.10")],
     services=[Service(name="http", port=80)],
 )

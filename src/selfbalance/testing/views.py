@@ -98,6 +98,9 @@ def _with_realservers(node: NodeState, real: tuple[SeenRealserver, ...]) -> Node
     return replace(node, table=table)
 
 
+_MTU_BYTES = 1500
+
+
 def _as_described(cluster: Cluster, want: DesiredNode) -> NodeState:
     """A node that has what it must have; the first one of the description is MASTER."""
     node, first = cluster.node(want.name), cluster.nodes[0]
@@ -121,6 +124,14 @@ def _as_described(cluster: Cluster, want: DesiredNode) -> NodeState:
             want.interface: own | frozenset(want.vips if is_master else ()),
         },
         mac=macs[want.name],
+        mtu=_MTU_BYTES,
+        up=frozenset(want.unwrapping),
+        segments={
+            vip: segment
+            for vip in want.vips
+            for segment in [want.segment(vip, _MTU_BYTES)]
+            if segment is not None
+        },
         held_resets=frozenset(want.vips),
         units={
             unit: SeenUnit("loaded", "active", "running", "enabled", needs_reload=False)
@@ -145,7 +156,7 @@ def _seen(service: DesiredService) -> SeenService:
         service.scheduler,
         frozenset(service.flags),
         tuple(
-            SeenRealserver(address, service.port, "Route", weight, 0, 0)
+            SeenRealserver(address, service.port, service.method, weight, 0, 0)
             for address, weight in service.weights.items()
         ),
     )

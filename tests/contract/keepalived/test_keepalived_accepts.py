@@ -76,6 +76,28 @@ def test_a_table_apart_passes_before_its_namespace_is_there(namespace):
     assert judged(namespace, confs(small(standby="snapshot"))[0]) == (0, "")
 
 
+FAR = {
+    "192.0.2.10": [("192.0.2.11", True), ("192.0.2.12", True), ("198.51.100.13", False)],
+    "2001:db8::10": [("2001:db8::11", True), ("2001:db8::12", True), ("2001:db8:1::13", False)],
+}
+
+
+@pytest.mark.parametrize("standby", ["backup-only", "snapshot"])
+@pytest.mark.parametrize("method", ["tun", "tun-gue"])
+@pytest.mark.parametrize("vip", FAR)
+def test_every_tunnel_passes_on_directors_and_on_a_node_that_only_serves(
+    namespace, method, vip, standby
+):
+    nodes = [
+        Node(name=f"web{n}", address=address, director=director)
+        for n, (address, director) in enumerate(FAR[vip], 1)
+    ]
+    described = small(nodes=nodes, vips=[Vip(address=vip)], forwarding=method, standby=standby)
+
+    for conf in confs(described):
+        assert judged(namespace, conf) == (0, "")
+
+
 ALLOWED = [chr(code) for code in range(32, 127) if _VRRP_PASSWORD.fullmatch(chr(code))]
 
 

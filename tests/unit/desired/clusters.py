@@ -145,6 +145,10 @@ def descriptions(
     for vip in vips if apart or len(vips) == 1 else ():
         if draw(st.booleans()):
             vip["vrid"] = vrids.pop()
+    methods = ("dr",) if standby == "source-mac" else ("dr", "tun", "tun-gue")
+    forwarding = draw(st.sampled_from(methods))
+    for node in nodes[1:] if forwarding != "dr" else ():
+        node["director"] = draw(st.booleans())
     vrrp: dict[str, object] = {
         "vrid": vrids.pop(),
         "version": version,
@@ -161,6 +165,7 @@ def descriptions(
         "detection": "calm" if version == 2 else draw(st.sampled_from(("fast", "calm"))),
         "vrrp": vrrp,
         "standby": standby or draw(st.sampled_from(("backup-only", "snapshot"))),
+        "forwarding": forwarding,
     }
 
 

@@ -53,6 +53,17 @@ def test_weights_follow_from_facts_on_every_node_alike():
     assert len(nodes) == 3
 
 
+def test_a_node_that_only_serves_is_weighed_and_has_the_record_too():
+    far = {"name": "web3", "address": "198.51.100.13", "director": False}
+    described = cluster(
+        V4, ("nodes.2", far), ("forwarding", "tun"), ("services.0.scheduler", "mine")
+    )
+    nodes = desire(described, OBSERVING, {}, FACTS)
+
+    assert list(nodes["web1"].services[0].weights.values()) == [1, 2, 9]
+    assert record(nodes["web3"]) == record(nodes["web1"])
+
+
 def test_every_node_has_the_record_of_all():
     for node in desire(WEIGHED, OBSERVING, {}, FACTS).values():
         assert record(node) == [

@@ -12,13 +12,25 @@ from pathlib import Path
 
 import pytest
 from described_twice import cluster
-from made import ACTIVE, CASES, V4, made
+from made import ACTIVE, CASES, PLUGINS, V4, made
 
 from selfbalance.desired import places
 from selfbalance.model.standing import Standing, demotion
 
 MIXED = cluster(("services.0.scheduler", "wrr"), ("services.1.scheduler", "sh"))
 THREE = cluster(V4, ("services.0.scheduler", "wrr"), ("services.1.scheduler", "lc"))
+FAR = {"name": "web3", "address": "198.51.100.13", "director": False}
+ROUTED = tuple(
+    cluster(
+        V4,
+        ("nodes.2", FAR),
+        ("forwarding", method),
+        ("services.0.scheduler", "wrr"),
+        ("services.1.scheduler", "sh"),
+    )
+    for method in ("tun", "tun-gue")
+)
+"""Clusters whose third node only serves, on another network."""
 NEIGHBOURS = """\
 192.0.2.12 lladdr 02:5b:00:00:00:0c REACHABLE
 192.0.2.200 lladdr 02:5b:00:00:00:c8 STALE
@@ -49,7 +61,8 @@ def table(described, **weights: int) -> str:
             real = node.address_of(service.vip.version)
             real = f"[{real}]" if service.vip.version == 6 else real
             weight = weights.get(node.name, 1)
-            lines.append(f"-a {kernels} -r {real}:{service.realserver_port} -g -w {weight}")
+            how = PLUGINS.forwarding_methods[described.forwarding].ipvsadm
+            lines.append(f"-a {kernels} -r {real}:{service.realserver_port} {how} -w {weight}")
     return "\n".join(lines) + "\n"
 
 
@@ -279,3 +292,37 @@ def test_who_leaves_stands_back_in_every_instance(tmp_path):
         "demotion": demotion(0, Standing.LEAVING),
         "demotion-52": demotion(1, Standing.LEAVING),
     }
+
+
+def test_new_clients_are_led_away_from_realservers_of_any_kind_in_the_tunnels_own_words(tmp_path):
+    """`ipvsadm -e` changes all that it is not told to leave."""
+    node = Node(tmp_path, ROUTED[0])
+
+    assert node.run("stop", UP) == "handed over\n"
+    assert node.told == [
+        "-e -t 192.0.2.10:80 -r 192.0.2.11:80 -i --tun-type ipip -w 0",
+        "-e -t 192.0.2.10:80 -r 198.51.100.13:80 -i --tun-type ipip -w 0",
+        "--clear",
+    ]
+
+
+def test_where_the_kernel_cannot_tell_a_peers_packets_new_clients_stay_here(tmp_path):
+    """What comes in GUE is UDP to it (decision 12)."""
+    node = Node(tmp_path, ROUTED[1])
+
+    assert node.run("stop", UP) == "handed over\n"
+    assert node.told == [
+        "-e -t 192.0.2.10:80 -r 192.0.2.12:80 -i --tun-type gue --tun-port 6080 -w 0",
+        "-e -t 192.0.2.10:80 -r 198.51.100.13:80 -i --tun-type gue --tun-port 6080 -w 0",
+        "--clear",
+    ]
+
+
+@pytest.mark.parametrize("described", ROUTED)
+def test_a_node_that_only_serves_is_nobody_to_hand_over_to(described, tmp_path):
+    node = Node(tmp_path, described)
+
+    said = node.run("stop", dump(web2="Down", web3="Up"))
+
+    assert said == "no other node is alive: nobody to hand over to\n"
+    assert node.told == []

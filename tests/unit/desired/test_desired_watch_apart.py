@@ -223,6 +223,20 @@ def test_a_lower_priority_that_is_heard_ends_no_role(tmp_path):
         assert not [act for act in watch.acts() if act[0] == "to-backup"]
 
 
+TUNNEL = cluster(("standby", "snapshot"), ("forwarding", "tun"), V4, TWO, HTTP)
+
+
+def test_a_master_takes_another_way_of_forwarding_when_keepalived_does(tmp_path):
+    held = "2: bond0    inet 192.0.2.10/32 scope global bond0"
+    with watching(tmp_path, WHOLE, WHOLE, held, described=TUNNEL) as watch:
+        eventually(lambda: watch.acts("keep")[:1], [["to-master", EDIT]])
+        watch.kept(WHOLE.replace("Route ", "Tunnel"))
+        tunnelled = [
+            line.replace("-a", "-e").replace("-g", "-i --tun-type ipip") for line in ADD[1:]
+        ]
+        eventually(lambda: watch.acts("keep")[1:2], [["to-master", *tunnelled]])
+
+
 def test_ipv6_is_written_as_ipvsadm_reads_it(tmp_path):
     with watching(tmp_path, "", SERVICE6 + real6(2, 0) + real6(1, 1), described=APART6) as watch:
         watch.tell("MASTER")

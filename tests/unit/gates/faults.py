@@ -12,6 +12,7 @@ from looks import (
     CLUSTER,
     DUAL,
     MASTER,
+    ROUTED,
     STRANGER,
     VIP,
     VIP6,
@@ -243,6 +244,11 @@ def _had_another_mac(name: str, former: str) -> Callable[[Look], object]:
     return put
 
 
+def routed() -> Look:
+    """A cluster whose third node is behind a router."""
+    return Look(ROUTED)
+
+
 _CONF = "/etc/keepalived/keepalived.conf"
 _GUARD = "/etc/keepalived/selfbalance-guard"
 _DAEMON = "keepalived.service"
@@ -404,7 +410,7 @@ FAULTS = {
     ),
     "masquerading on one node": Fault(
         _realservers("web1", lambda real: (replace(real[0], method="Masq"), *real[1:])),
-        (("director", None, "web1 has 192.0.2.11=1 by Masq 192.0.2.12=1"),),
+        (("director", "web1", "192.0.2.10:80 forwards by Masq; it should be Route"),),
     ),
     "another scheduler": Fault(
         _service("web1", scheduler="wrr", flags=frozenset()),
@@ -476,6 +482,66 @@ FAULTS = {
     "the wrong sync daemon": Fault(
         lambda look: look.change("web3", sync=frozenset({"master"})),
         (("director", "web3", "web3: IPVS sync daemon: master; it should be backup"),),
+    ),
+    # --- a node behind a router ---
+    "the far node does not answer what it is sent in a tunnel": Fault(
+        _answers("web2", web3=None),
+        (
+            ("realservers", "web3", "web3 does not answer for 192.0.2.10:80 what web2 sends it"),
+            ("realservers", "web3", "web3 does not answer for 2001:db8:5b::10:80"),
+        ),
+        routed,
+    ),
+    "the far node's tunnel is down": Fault(
+        lambda look: look.change("web3", up=frozenset({"tunl0"})),
+        (("realservers", "web3", "web3: ip6tnl0 is not up: what the MASTER sends here"),),
+        routed,
+    ),
+    "the far node's VIP is on lo only": Fault(
+        _and(_lacks("web3", "tunl0", VIP), _has("web3", "lo", VIP)),
+        (("realservers", "web3", "web3: 192.0.2.10 is missing on tunl0"),),
+        routed,
+    ),
+    "the far node holds a VIP on its network": Fault(
+        _has("web3", "eth0", VIP),
+        (("vip", None, "192.0.2.10 is on the network interface of web2 and web3"),),
+        routed,
+    ),
+    "the far node has an IPVS table": Fault(
+        lambda look: look.change("web3", table=healthy(ROUTED)["web1"].table[:1]),
+        (("director", "web3", "tcp 192.0.2.10:80 is in the table but not described"),),
+        routed,
+    ),
+    "weight 0 for the far node": Fault(
+        lambda look: look.weigh(0, "web3", seen_by=["web1", "web2"]),
+        (
+            ("realservers", "web3", "web3 has weight 0 for 192.0.2.10:80 on web1 and web2"),
+            ("realservers", "web3", "web3 has weight 0 for 2001:db8:5b::10:80 on web1 and web2"),
+        ),
+        routed,
+    ),
+    "clients are told segments that do not fit": Fault(
+        lambda look: look.change("web3", segments={VIP: 1440, VIP6: 1440}),
+        (("kernel", "web3", "clients of 2001:db8:5b::10 is 1440; it should be 1400"),),
+        routed,
+    ),
+    "the interface's MTU has changed": Fault(
+        lambda look: look.change("web1", mtu=1400),
+        (
+            ("kernel", "web1", "clients of 192.0.2.10 is 1440; it should be 1340"),
+            ("kernel", "web1", "clients of 2001:db8:5b::10 is 1400; it should be 1300"),
+        ),
+        routed,
+    ),
+    "clients are told nothing of the tunnel": Fault(
+        lambda look: look.change("web2", segments={VIP6: 1400}),
+        (("kernel", "web2", "clients of 192.0.2.10 is not rewritten; it should be 1440"),),
+        routed,
+    ),
+    "direct routing where a tunnel should be": Fault(
+        _realservers("web1", lambda real: tuple(replace(r, method="Route") for r in real)),
+        (("director", "web1", "192.0.2.10:80 forwards by Route; it should be Tunnel"),),
+        routed,
     ),
     # --- realservers ---
     "VIP missing on lo": Fault(

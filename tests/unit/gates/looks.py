@@ -37,6 +37,7 @@ VIP6 = IPv6Address("2001:db8:5b::10")
 MEMORY_BYTES = 320 * 2**20
 """What a node of the lab has, in whole 64 MiB."""
 STRANGER = "02:00:5e:10:00:00"
+ROUTER = "02:5b:00:00:01:00"
 
 
 def described(*vips: IPAddress, **changes: object) -> Cluster:
@@ -67,6 +68,13 @@ ACTIVE = described(
     services=[Service(name="http", port=80), Service(name="https", port=443, scheduler="wrr")],
 )
 """Two VIPs that may have two MASTERs."""
+FAR = Node(name="web3", address="198.51.100.13", address6="2001:db8:5c::13", director=False)
+ROUTED = described(VIP, VIP6, forwarding="tun", nodes=[*CLUSTER.nodes[:2], FAR])
+"""Web3 is behind a router: it only serves."""
+ROUTED_APART = described(
+    VIP, VIP6, forwarding="tun", nodes=[*CLUSTER.nodes[:2], FAR], standby="snapshot"
+)
+"""The same, with tables apart on those that may be MASTER."""
 
 
 @cache
@@ -111,7 +119,13 @@ def healthy(
     """Each node as it is seen in a healthy cluster, for some time now; it has what `wants` say."""
     wants = wants or desired(cluster)
     masters = _mastered(cluster, master)
-    return {want.name: _healthy(cluster, want, masters) for want in wants.values()}
+    states = {want.name: _healthy(cluster, want, masters) for want in wants.values()}
+    return {n: s if wants[n].director else _only_serving(s) for n, s in states.items()}
+
+
+def _only_serving(state: NodeState) -> NodeState:
+    """The same without what a node has that may be MASTER."""
+    return replace(state, table=(), demotion=None, instances=(), claims={})
 
 
 def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str]) -> NodeState:
@@ -125,10 +139,17 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
         sysctls=dict(want.sysctls),
         modules=frozenset(want.modules),
         addresses={
-            "lo": frozenset((*_LOOPBACK, *want.vips)),
+            "lo": frozenset((*_LOOPBACK, *(want.vips if want.vip_interface == "lo" else ()))),
             want.interface: _own(cluster, want.name) | frozenset(own),
+            **({want.vip_interface: frozenset(want.vips)} if want.vip_interface != "lo" else {}),
         },
         held_resets=frozenset(want.vips),
+        segments={
+            vip: 1500 - want.headers[vip.version]
+            for vip in want.vips
+            if vip.version in want.headers
+        },
+        up=frozenset(want.unwrapping),
         units={name: _unit(name) for name in want.units},
         table=tuple(_seen(service) for service in want.services if own or not want.apart),
         kept=tuple(_seen(service) for service in want.services if want.apart),
@@ -148,9 +169,9 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
             vip: frozenset({mac(cluster, masters[vip])}) for vip in want.vips if vip not in own
         },
         answers={
-            (service.vip, service.port, peer): mac(cluster, peer)
+            (service.vip, service.port, peer): mac(cluster, peer) if peer in want.peers else ROUTER
             for service in want.services
-            for peer in want.peers
+            for peer in {**want.peers, **want.tunnelled}
             if service.vip in own
         },
     )
@@ -198,7 +219,7 @@ def _seen(service: DesiredService) -> SeenService:
         service.scheduler,
         frozenset(service.flags),
         tuple(
-            SeenRealserver(address, service.realserver_port, "Route", weight, 0, 0)
+            SeenRealserver(address, service.realserver_port, service.method, weight, 0, 0)
             for address, weight in service.weights.items()
         ),
     )
@@ -219,6 +240,7 @@ def bare(cluster: Cluster, name: str, want: DesiredNode | None = None) -> NodeSt
         mac=mac(cluster, name),
         cores=1,
         memory_bytes=MEMORY_BYTES,
+        mtu=1500,
         units={
             unit: SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
             for unit in want.units

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 from clusters import clusters, steady
-from faults import FAULTS, Fault, active
+from faults import FAULTS, Fault, active, routed
 from hypothesis import given
 from hypothesis import strategies as st
 from looks import (
@@ -19,6 +19,8 @@ from looks import (
     DUAL,
     NAMES,
     PLUGINS,
+    ROUTED,
+    ROUTED_APART,
     VIP,
     VIP6,
     Look,
@@ -113,7 +115,28 @@ def test_as_long_as_no_macs_are_known_nobody_is_called_a_stranger():
 @steady(30)
 def test_any_healthy_cluster_has_no_problem(cluster):
     for master in cluster.nodes:
-        assert Look(cluster, master.name).said() == []
+        if master.director:
+            assert Look(cluster, master.name).said() == []
+
+
+@pytest.mark.parametrize("master", ["web1", "web2"])
+def test_a_healthy_cluster_with_a_node_behind_a_router_has_no_problem(master):
+    look = Look(ROUTED, master)
+
+    assert look.said() == []
+    assert [v.seen for v in judge(look.view, PLUGINS).values()][2:4] == [
+        f"tables equal on 2 nodes, sync master on {master}",
+        "web1 web2 web3 answer through the VIP",
+    ]
+
+
+@pytest.mark.parametrize("master", ["web1", "web2"])
+def test_tables_apart_are_those_of_nodes_that_may_be_master(master):
+    look = Look(ROUTED_APART, master)
+
+    assert look.said() == []
+    seen = judge(look.view, PLUGINS)["director"].seen
+    assert seen == f"tables equal on 2 nodes, only {master} balances"
 
 
 def test_a_cluster_of_one_node_has_no_problem_and_nobody_to_answer():
@@ -135,6 +158,7 @@ def test_a_fault_is_found_and_named_once(fault: Fault):
 
 
 OF_ACTIVE = sorted(name for name, fault in FAULTS.items() if fault.look is active)
+OF_ROUTED = sorted(name for name, fault in FAULTS.items() if fault.look is routed)
 
 
 def _some(names: Iterable[str]) -> st.SearchStrategy[list[str]]:
@@ -142,8 +166,9 @@ def _some(names: Iterable[str]) -> st.SearchStrategy[list[str]]:
 
 
 @given(
-    st.tuples(st.just(DUAL), _some(FAULTS.keys() - {*OF_ACTIVE}))
+    st.tuples(st.just(DUAL), _some(FAULTS.keys() - {*OF_ACTIVE, *OF_ROUTED}))
     | st.tuples(st.just(ACTIVE), _some(OF_ACTIVE))
+    | st.tuples(st.just(ROUTED), _some(OF_ROUTED))
 )
 @steady(90)
 def test_whatever_comes_together_gates_answer_and_each_problem_can_be_acted_on(case):
@@ -180,6 +205,13 @@ def test_an_unknown_section_is_told_by_nodes_and_closes_the_gate(section, name):
     assert {gate for gate, _, _ in said[1:]} <= ({"vip"} if name == "web2" else set())
     assert all("(web2 could not be asked)" in what for _, _, what in said[1:])
     assert len(said) <= 3
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_is_unknown_of_a_node_behind_a_router_is_told_once(section):
+    (said,) = found(Look(ROUTED).unknown("web3", section))
+
+    assert said == ("nodes", "web3", f"web3: {section} could not be observed: {section} went wrong")
 
 
 @given(

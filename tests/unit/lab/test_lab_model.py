@@ -29,6 +29,20 @@ def test_sixty_nodes_share_no_address_with_anybody():
     assert all(len(node.port) <= 15 for node in nodes), "longer than a Linux interface's name"
 
 
+def test_the_last_nodes_are_far():
+    near, far = model.nodes(2, far=1)
+    assert (near.far, far.far) == (False, True)
+    assert (far.address, far.address6) == ("198.51.100.12", "2001:db8:5c::12")
+    assert near.address == "192.0.2.11"
+    assert far.mac != near.mac
+
+
+@pytest.mark.parametrize("far", [-1, 3, 4])
+def test_a_lab_without_a_near_node_is_refused(far):
+    with pytest.raises(LabError, match=f"{far} far nodes of 3: at least one node is near"):
+        model.nodes(3, far)
+
+
 def test_an_ipv6_address_reads_like_its_ipv4_one():
     assert model.address6(254) == "2001:db8:5b::254"
     assert ipaddress.ip_address(model.address6(70)) in model.NETWORK6
@@ -48,4 +62,4 @@ def test_the_image_knows_the_repository_where_the_hub_serves_it():
 def test_nothing_in_the_image_names_a_mirror():
     texts = [path.read_text() for path in FILES.rglob("*") if path.is_file()]
     hosts = {host for text in texts for host in re.findall(r"https?://([^/:\s]+)", text)}
-    assert hosts == {model.address(model.HUB_HOST)}
+    assert hosts == {model.address(model.HUB_HOST), "127.0.0.1"}

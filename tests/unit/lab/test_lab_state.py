@@ -33,6 +33,12 @@ def test_what_was_written_is_read_back():
     assert LabState.from_json(STATE.completed().to_json()) == replace(STATE, complete=True)
 
 
+def test_far_nodes_are_read_back():
+    routed = replace(STATE, nodes=model.nodes(2, far=1))
+    assert LabState.from_json(routed.to_json()) == routed
+    assert (routed.routed, STATE.routed) == (True, False)
+
+
 def test_another_versions_state_is_refused():
     text = json.dumps({**json.loads(STATE.to_json()), "version": 99})
     with pytest.raises(LabError, match="another version"):

@@ -28,6 +28,20 @@ def test_a_node_is_told_its_disk_its_port_and_its_address(transport, wiring):
     assert "systemd.hostname=web1" in words
 
 
+def test_a_node_is_told_its_gateway_only_where_there_is_a_router():
+    near, far = model.nodes(2, far=1)
+    state = LabState("lab", "trixie", "eth0", "tap", 512, "/image", False, (near, far))
+    flat = LabState("lab", "trixie", "eth0", "tap", 512, "/image", False, (WEB1,))
+
+    def gateways(of: LabState, one: model.LabNode) -> list[str]:
+        words = node.kernel_arguments(StateFolder("lab"), of, one)
+        return [word for word in words if word.startswith("lab.gateway")]
+
+    assert gateways(state, near) == ["lab.gateway=192.0.2.1", "lab.gateway6=2001:db8:5b::1"]
+    assert gateways(state, far) == ["lab.gateway=198.51.100.1", "lab.gateway6=2001:db8:5c::1"]
+    assert gateways(flat, WEB1) == []
+
+
 def test_root_enters_two_namespaces_and_a_user_three():
     assert Namespaces(7, 8, user=False).command("true") == [
         "nsenter",

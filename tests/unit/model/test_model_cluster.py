@@ -209,6 +209,15 @@ def test_each_instance_begins_with_another_node_and_goes_on_in_order():
     ]
 
 
+def test_nodes_that_only_serve_come_after_all_directors_and_lead_no_instance():
+    far = ("nodes.0.director", False)
+    assert ranks(cluster(("vips", APART[:3]), far, ("forwarding", "tun"))) == [
+        ["web2", "web3", "web1"],
+        ["web3", "web2", "web1"],
+        ["web2", "web3", "web1"],
+    ]
+
+
 def test_the_shared_instance_is_the_first():
     described = cluster(("vips", [*APART[:1], {"address": "192.0.2.10"}]))
 

@@ -150,6 +150,7 @@ def _shown(path: str) -> str:
     )
 
 
+NO_DIRECTOR = [(f"nodes.{n}.director", False) for n in range(3)]
 KEYS = [
     # changes, key, what is wrong, what would be right
     ([("name", GONE)], "name", "is missing", "has to be given"),
@@ -164,6 +165,7 @@ KEYS = [
     ([("nodes", [])], "nodes", "is empty", "at least one"),
     ([("vips", [])], "vips", "is empty", "at least one"),
     ([("services", [])], "services", "is empty", "at least one"),
+    (NO_DIRECTOR, "nodes", "none may be director", "leave director out"),
     ([("nodes", NODE_17)], "nodes", "17 nodes would collide", "at most 16"),
     ([("vips", VIPS_65)], "vips", "65 VIPs would not fit", "at most 64"),
     ([("nodes", "web1")], "nodes", "should be a list", "[...]"),

@@ -104,6 +104,25 @@ def _addresses(state: NodeState, _want: DesiredNode) -> list[str]:
     ]
 
 
+def _links(state: NodeState, want: DesiredNode) -> list[str]:
+    more = "qdisc fq state UP mode DEFAULT group default qlen 1000"
+    return [
+        f"2: {want.interface}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu {state.mtu} {more}\\"
+        f"    link/ether {state.mac} brd ff:ff:ff:ff:ff:ff",
+        *(
+            f"{at}: {name}@NONE: <NOARP,UP,LOWER_UP> mtu 1480 {more}\\    link/ipip 0.0.0.0"
+            for at, name in enumerate(sorted(state.up), 3)
+        ),
+    ]
+
+
+def _resets(state: NodeState, _want: DesiredNode) -> list[str]:
+    return [
+        *sorted(map(str, state.held_resets)),
+        *(f"{vip} {size}" for vip, size in state.segments.items()),
+    ]
+
+
 def _units(state: NodeState, _want: DesiredNode) -> list[str]:
     return [
         line
@@ -246,11 +265,8 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
         for name, each in state.recorded.items()
     ],
     "addresses": _addresses,
-    "links": lambda state, want: [
-        f"2: {want.interface}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP "
-        f"mode DEFAULT group default qlen 1000\\    link/ether {state.mac} brd ff:ff:ff:ff:ff:ff"
-    ],
-    "resets": lambda state, _: sorted(map(str, state.held_resets)),
+    "links": _links,
+    "resets": _resets,
     "marks": _marks,
     "units": _units,
     "table": _table,

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 from clusters import PASSWORD, clusters, steady
 from hypothesis import given
-from looks import CLUSTER, DUAL, bare, described, desired, healthy
+from looks import CLUSTER, DUAL, ROUTED, bare, described, desired, healthy
 from printed import SECTIONS
 
 from selfbalance import Node, VrrpOptions
@@ -49,7 +49,7 @@ def test_of_any_cluster_a_shell_accepts_it_and_everything_is_asked(cluster):
         assert asked >= {*want.packages, *want.units, *paths}
         assert asked >= {file.path for file in want.all_files}
         assert {module.rstrip(";") for module in asked} >= set(want.modules)
-        assert asked >= {f"vip={vip}" for vip in want.vips}
+        assert asked >= {f"vip={vip}" for vip in want.vips if want.director}
         assert asked >= {f"port={service.port}" for service in want.services}
         assert asked >= {f"peer={peer}={address}" for peer, address in want.peers.items()}
         assert asked >= {f"self={node.address}"}
@@ -71,6 +71,23 @@ filter protocol ip pref 53 flower chain 0 handle 0x1
 """
 """What tc of iproute2 6.1 prints of the filter that the VIP's unit makes."""
 SIX = FILTER.replace("ipv4", "ipv6").replace("192.0.2.10", "2001:db8:5b::10")
+SIZE = (
+    FILTER.partition("\taction")[0].replace("0x4/14", "0x12/12")
+    + """\
+\taction order 1:  pedit action pipe keys 1
+\t index 1 ref 1 bind 1
+\t key #0  at 40: val 000005a0 mask ffff0000
+
+\taction order 2: csum (tcp) action pass
+\tindex 1 ref 1 bind 1
+
+"""
+)
+SIZE6 = (
+    SIZE.replace("ipv4", "ipv6")
+    .replace("192.0.2.10", "2001:db8:5b::10")
+    .replace("at 40: val 000005a0", "at 60: val 00000578")
+)
 WHOLE = {
     "none": ("", []),
     "one": (FILTER, ["192.0.2.10"]),
@@ -79,6 +96,11 @@ WHOLE = {
     "other flags": (FILTER.replace("0x4/14", "0x2/2"), []),
     "no flags": (FILTER.replace("  tcp_flags 0x4/14\n", ""), []),
     "a filter for all": (FILTER.replace("  src_ip 192.0.2.10\n", ""), []),
+    "a size that is rewritten": (SIZE, ["192.0.2.10", "1440"]),
+    "a size of IPv6": (SIZE6, ["2001:db8:5b::10", "1400"]),
+    "a size of any packet": (SIZE.replace("  tcp_flags 0x12/12\n", ""), []),
+    "another word": (SIZE.replace("at 40", "at 44"), []),
+    "both kinds": (FILTER + SIZE, ["192.0.2.10", "192.0.2.10", "1440"]),
     "halves of two": (FILTER.replace("drop", "pass") + FILTER.replace("  src_ip 192", "x"), []),
 }
 
@@ -119,6 +141,26 @@ def test_each_thing_is_asked_in_its_place():
         "port=80",
         "port=443",
     ]
+
+
+def test_a_director_asks_realservers_in_a_tunnel_and_one_that_only_serves_asks_nobody():
+    asked = {name: script(ROUTED, name) for name in ("web1", "web3")}
+
+    assert line_of(asked["web1"], "perl - ")[5:-4] == [
+        "vip=192.0.2.10",
+        "vip=2001:db8:5b::10",
+        "peer=web2=192.0.2.12",
+        "port=80",
+        "wrapped=ipip",
+        "real=web2=192.0.2.12",
+        "real=web2=2001:db8:5b::12",
+        "real=web3=198.51.100.13",
+        "real=web3=2001:db8:5c::13",
+    ]
+    assert line_of(asked["web3"], "perl - ")[5:-4] == ["port=80"]
+    assert line_of(asked["web3"], "for each in")[3:5] == ["tunl0", "ip6tnl0;"]
+    assert "--signum=JSON" in asked["web1"]
+    assert "--signum=JSON" not in asked["web3"]
 
 
 def test_the_sections_are_those_that_are_read():

@@ -270,13 +270,33 @@ def test_listening_sockets_are_words_in_the_nodes_byte_order(line, listens):
     [
         (
             "02:5b:00:00:00:0b",
-            "2: eth0@if7: <UP> mtu 1500\\    link/ether 02:5b:00:00:00:0b brd ff",
+            "2: eth0@if7: <UP> mtu 1500 qdisc fq\\    link/ether 02:5b:00:00:00:0b brd ff",
         ),
-        ("02:5b:00:00:00:0b", "9: bond0: <UP>\\    link/ether 02:5b:00:00:00:0b brd ff permaddr 0"),
+        (
+            "02:5b:00:00:00:0b",
+            "9: bond0: <UP> mtu 9000 qdisc fq\\    link/ether 02:5b:00:00:00:0b brd ff permaddr 0",
+        ),
     ],
 )
 def test_the_mac_is_the_links(mac, line):
     assert seen("links", line).mac == mac
+
+
+def test_other_links_are_those_that_are_up():
+    state = seen(
+        "links",
+        "2: bond0: <UP> mtu 9000 qdisc fq\\    link/ether 02:5b:00:00:00:0b brd ff",
+        "3: tunl0@NONE: <NOARP,UP,LOWER_UP> mtu 1480 qdisc noqueue\\    link/ipip 0.0.0.0",
+    )
+
+    assert (state.mtu, state.up) == (9000, {"tunl0"})
+
+
+def test_filters_are_resets_that_are_dropped_and_sizes_that_are_rewritten():
+    state = seen("resets", "192.0.2.10", "2001:db8::10", "192.0.2.10 1440")
+
+    assert state.held_resets == {ip_address("192.0.2.10"), ip_address("2001:db8::10")}
+    assert state.segments == {ip_address("192.0.2.10"): 1440}
 
 
 def test_an_address_of_a_vlan_is_on_the_vlan():

@@ -8,7 +8,21 @@ import pytest
 from clusters import clusters, steady
 from hypothesis import given
 from hypothesis import strategies as st
-from looks import ACTIVE, APART, CLUSTER, DUAL, NAMES, VIP, Look, bare, desired, healthy
+from looks import (
+    ACTIVE,
+    APART,
+    CLUSTER,
+    DUAL,
+    NAMES,
+    ROUTED,
+    ROUTED_APART,
+    VIP,
+    Look,
+    bare,
+    described,
+    desired,
+    healthy,
+)
 from printed import SECTIONS
 
 from selfbalance.desired import DesiredNode, File, places
@@ -36,8 +50,8 @@ def units(name: str, **changes: object) -> dict[str, SeenUnit]:
 
 @pytest.mark.parametrize(
     "cluster",
-    [CLUSTER, DUAL, APART, ACTIVE],
-    ids=["one VIP", "both families", "apart", "active/active"],
+    [CLUSTER, DUAL, APART, ACTIVE, ROUTED, ROUTED_APART],
+    ids=["one VIP", "both families", "apart", "active/active", "routed", "routed, apart"],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_a_node_as_described_is_left_alone(name, cluster):
@@ -289,6 +303,36 @@ def test_a_node_that_was_not_seen_is_not_said_to_lack_anything():
     assert lacking(Look().unobserved("web2")) == ""
 
 
+def test_nodes_change_to_another_way_of_forwarding_together():
+    """One by one, tables would differ, and the gate after the first node would stay shut."""
+    tunnelled = desired(described(forwarding="tun"))["web1"]
+
+    made = plan_node(tunnelled, GOOD)
+
+    assert (made.act, made.together) == (Act.RELOAD, True)
+
+
+TUNNEL = {
+    "its interface is down": {"up": frozenset({"tunl0"})},
+    "the segment size is the link's own": {"segments": {}},
+    "the MTU has changed": {"mtu": 1400},
+}
+
+
+@pytest.mark.parametrize("name", ["web1", "web3"])
+@pytest.mark.parametrize("changes", TUNNEL.values(), ids=TUNNEL)
+def test_a_tunnel_is_put_right_without_keepalived(name, changes):
+    seen = replace(healthy(ROUTED)[name], **changes)
+
+    assert plan_node(desired(ROUTED)[name], seen).lines() == ("put the VIPs on their interface",)
+
+
+def test_a_table_on_a_node_that_only_serves_is_for_a_person_to_look_at():
+    seen = replace(healthy(ROUTED)["web3"], table=healthy(ROUTED)["web1"].table)
+
+    assert plan_node(desired(ROUTED)["web3"], seen).act is Act.NONE
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_what_is_unknown_never_touches_keepalived(section):
     """An act on what could not be seen would be a guess; to write a file again is none."""
@@ -318,6 +362,8 @@ def applied(want: DesiredNode, seen: NodeState) -> NodeState:
         addresses=done.addresses if made.vips else seen.addresses,
         held_resets=done.held_resets if made.vips else seen.held_resets,
         marks=done.marks if made.vips else seen.marks,
+        segments=done.segments if made.vips else seen.segments,
+        up=done.up if made.vips else seen.up,
         table=done.table if _acts(made) else seen.table,
         sync=done.sync if _acts(made) else seen.sync,
         drop_in_read=made.act in (Act.START, Act.RESTART) or seen.drop_in_read,
@@ -333,12 +379,12 @@ def _acts(made: NodePlan) -> bool:
 
 
 def healthy_like(want: DesiredNode) -> NodeState:
-    cluster = next(c for c in (CLUSTER, DUAL, ACTIVE) if desired(c).get(want.name) == want)
+    cluster = next(c for c in (CLUSTER, DUAL, ACTIVE, ROUTED) if desired(c).get(want.name) == want)
     return healthy(cluster)[want.name]
 
 
 @given(
-    st.sampled_from((CLUSTER, DUAL, ACTIVE)),
+    st.sampled_from((CLUSTER, DUAL, ACTIVE, ROUTED)),
     st.sampled_from(NAMES),
     st.sets(st.sampled_from([f for f in vars(GOOD) if f not in {"name", "unknown", "mac"}])),
 )

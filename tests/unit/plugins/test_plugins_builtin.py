@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from described_twice import cluster
 
-from selfbalance import Node
+from selfbalance import Cluster, Node, Service, Vip
+from selfbalance.errors import DescriptionError
 from selfbalance.plugins import Plugins, Problem, Verdict
 from selfbalance.plugins.builtin.kernel_schedulers import SCHEDULERS
 
@@ -99,6 +100,49 @@ def test_direct_routing_keeps_every_node_but_the_master_silent():
         "net.ipv4.conf.all.arp_ignore": "1",
         "net.ipv4.conf.all.arp_announce": "2",
     }
+
+
+@with_uml_modules
+@pytest.mark.parametrize("name", ["tun", "tun-gue"])
+def test_every_module_of_a_tunnel_is_one_of_a_real_kernel(name):
+    method = Plugins().forwarding_methods[name]
+    known = {path.name.split(".")[0] for path in _FOLDERS[-1].parents[2].rglob("*.ko*")}
+
+    assert {*method.modules, *(m for t in method.tunnels.values() for m in t.modules)} <= known
+
+
+def test_a_tunnel_fragments_what_does_not_fit_and_is_not_balanced_again():
+    methods = Plugins().forwarding_methods
+
+    assert methods["tun"].sysctls == {
+        **methods["dr"].sysctls,
+        "net.ipv4.conf.tunl0.rp_filter": "2",
+        "net.ipv4.vs.pmtu_disc": "0",
+        "net.ipv4.vs.ignore_tunneled": "1",
+    }
+    assert {v: t.overhead for v, t in methods["tun"].tunnels.items()} == {4: 20, 6: 40}
+    assert {v: t.overhead for v, t in methods["tun-gue"].tunnels.items()} == {4: 32, 6: 52}
+
+
+def test_direct_routing_refuses_a_node_that_is_no_director():
+    far = Node(name="web3", address="198.51.100.13", director=False)
+    described = small(nodes=[Node(name="web1", address="192.0.2.11"), far])
+
+    with pytest.raises(DescriptionError) as refused:
+        Plugins().check(described, "prod.toml")
+
+    assert str(refused.value) == (
+        "prod.toml: forwarding 'dr': it reaches only nodes on the network of the VIPs, and web3 "
+        "has director = false; write forwarding = 'tun', or leave director out"
+    )
+    Plugins().check(small(nodes=described.nodes, forwarding="tun"), "prod.toml")
+
+
+def small(**more: object) -> Cluster:
+    vips, services = [Vip(address="192.0.2.10")], [Service(name="http", port=80)]
+    return Cluster(
+        **{"name": "web", "interface": "eth0", "vips": vips, "services": services, **more}
+    )
 
 
 STORES = pytest.mark.parametrize("name", ["local", "run"])

@@ -162,7 +162,7 @@ def test_built_ins_come_last_and_in_order():
     assert list(plugins.gates) == ["never"]
     assert plugins.schedulers.plugin_of("twos") == "twos"
     assert plugins.schedulers.plugin_of("mh") == "selfbalance.plugins.builtin.kernel_schedulers"
-    assert len(BUILT_IN) == 7
+    assert len(BUILT_IN) == 8
 
 
 def test_two_managers_share_nothing():
@@ -234,7 +234,7 @@ UNKNOWN = [
     ),
     (
         [("forwarding", "nat")],
-        "forwarding: forwarding method 'nat' is not known; known are: dr",
+        "forwarding: forwarding method 'nat' is not known; known are: dr, tun, tun-gue",
     ),
     (
         [("standby", "hot")],

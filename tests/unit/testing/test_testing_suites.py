@@ -74,6 +74,11 @@ BAD = {
         "ForwardingMethod('GRE', 'lo', 'x')",
         {"test_its_words_are_those_of_keepalived_and_the_kernel"},
     ),
+    "a tunnel that ipvsadm is told to be none": (
+        *FORWARDING,
+        "ForwardingMethod('TUN', 'lo', 'x', listed='Tunnel')",
+        {"test_its_words_are_those_of_keepalived_and_the_kernel"},
+    ),
     "an objection of two lines": (
         *STANDBY,
         "StandbyMode('x', False, objection=lambda c: 'a\\nb' if len(c.nodes) > 3 else None)",
