@@ -20,7 +20,7 @@ from lab_fixtures import (
     skip_unless_bootable,
 )
 
-from selfbalance.lab import image
+from selfbalance.lab import building, image
 from selfbalance.lab.processes import recorded
 from selfbalance.lab.state import StateFolder
 
@@ -134,7 +134,7 @@ def test_an_interrupted_image_leaves_nothing_but_what_the_next_one_sweeps(state,
     left = [path for path in (cache / "selfbalance/lab").iterdir() if path.is_dir()]
     assert len(left) == (1 if number == signal.SIGKILL else 0)
     for path in left:
-        image._sweep(path.with_name(path.name.partition(".tmp-")[0]))
+        building.sweep(path.with_name(path.name.partition(".tmp-")[0]))
         assert not path.exists()
     assert left_since(before) == {}
 

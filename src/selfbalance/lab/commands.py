@@ -173,10 +173,17 @@ def cable(name: str, node: str, direction: str) -> None:
 @_named
 @click.argument("package")
 @click.option("--version", help="Default: the newest version there + '+labN'.")
-def publish(name: str, package: str, version: str | None) -> None:
+@click.option("--from", "suite", help="Take it from another Debian, built for the nodes' one.")
+def publish(name: str, package: str, version: str | None, suite: str | None) -> None:
     """Offer PACKAGE to the nodes under a new version, or add a .deb file."""
-    with said_in_one_line():
-        published = Lab.running(name).publish(package, version)
+    if suite and version:
+        raise click.UsageError("--from takes the version that Debian has; leave --version out.")
+    with said_in_one_line(), _progress() as progress:
+        running = Lab.running(name)
+        if suite:
+            published = running.publish_from(suite, package, progress)
+        else:
+            published = running.publish(package, version)
     click.echo(f"Published {package} {published}. The nodes see it at their next apt-get update.")
 
 

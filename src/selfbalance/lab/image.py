@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import signal
 import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfbalance.lab import host
-from selfbalance.lab.errors import LabError, MissingOnHost
-from selfbalance.lab.state import cache_root, exclusive, state_root
+from selfbalance.lab.building import Build, build_key
+from selfbalance.lab.errors import MissingOnHost
+from selfbalance.lab.state import cache_root
 
 #: A bare web server: what a node has before anybody deploys to it.
 PACKAGES = (
@@ -24,10 +20,11 @@ PACKAGES = (
 )  # fmt: skip
 #: Only in the lab's repository, with what they pull in: a deploy has to install them.
 EXTRA_PACKAGES = ("keepalived", "ipvsadm", "iptables")
+#: On every node, and in the repository too: what is there can be published anew and upgraded.
+OFFERED_PACKAGES = ("nginx", "nginx-common")
 #: bullseye's `nginx` pulls in nginx-core with image libraries; its nginx-light is the bare one.
 _OTHER_NAMES = {"bullseye": {"nginx": "nginx-light"}}
 SIZE_MB = 2500
-KEPT_S = 14 * 24 * 3600.0
 FILES = Path(__file__).parent / "image_files"
 MODULES = Path("/usr/lib/uml/modules")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -68,18 +65,12 @@ class Image:
 
 def packages(suite: str) -> tuple[str, ...]:
     """The image's packages under the names that the suite has for them."""
+    return _renamed(PACKAGES, suite)
+
+
+def _renamed(packages: Iterable[str], suite: str) -> tuple[str, ...]:
     names = _OTHER_NAMES.get(suite, {})
-    return tuple(names.get(package, package) for package in PACKAGES)
-
-
-def image_key(parts: Iterable[str], files: Iterable[tuple[str, bytes]]) -> str:
-    """A short hash over everything that makes the image, names and contents."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode() + b"\0")
-    for name, content in sorted(files):
-        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return digest.hexdigest()[:12]
+    return tuple(names.get(package, package) for package in packages)
 
 
 def _files() -> list[tuple[str, bytes]]:
@@ -88,6 +79,11 @@ def _files() -> list[tuple[str, bytes]]:
         for file in FILES.rglob("*")
         if file.is_file()
     ]
+
+
+def keyring() -> str:
+    """What signs Debian's packages, or an empty text: then the machine's own keys have to do."""
+    return str(KEYRING) if KEYRING.exists() else ""
 
 
 def kernel_version() -> str:
@@ -129,18 +125,19 @@ def debian_sources(targets: str, suite: str) -> str:
 _TARGETS = "$(ORIGIN)|$(COMPONENT)|$(REPO_URI)|$(RELEASE)"
 
 
-def _sources(suite: str) -> str:
+def sources(suite: str) -> str:
+    """An apt sources file for `suite`, from what this machine's own apt knows."""
     command = ["apt-get", "indextargets", "Created-By: Packages", "--format", _TARGETS]
     done = subprocess.run(
         command, env=host.environment(), capture_output=True, text=True, check=False
     )
-    sources = debian_sources(done.stdout, suite)
-    if not sources:
+    found = debian_sources(done.stdout, suite)
+    if not found:
         raise MissingOnHost(
             f"This machine's apt knows no Debian mirror to take {suite} from. "
             "Next, as root: name one in /etc/apt/sources.list, then apt-get update"
         )
-    return sources
+    return found
 
 
 def ensure(suite: str, progress: Callable[[str], None]) -> Image:
@@ -154,123 +151,30 @@ def ensure(suite: str, progress: Callable[[str], None]) -> Image:
         *packages(suite),
         "|",
         *EXTRA_PACKAGES,
+        "|",
+        *_renamed(OFFERED_PACKAGES, suite),
     )
-    entry = cache_root() / f"image-{suite}-{image_key(parts, _files())}"
-    if not entry.is_dir():
-        with exclusive(entry.with_name(f"{entry.name}.lock"), wait=True):
-            _sweep(entry)
-            if not entry.is_dir():
-                _build(suite, kernel, entry, progress)
-                forget_old(entry.parent, time.time())
-    entry.touch()
+    entry = cache_root() / f"image-{suite}-{build_key(parts, _files())}"
+    build = Build(
+        entry,
+        title=f"the image for Debian {suite}",
+        takes="about a minute",
+        script=FILES / "build.sh",
+        environment=_environment(suite, kernel),
+    )
+    build.ensure(lambda: sources(suite), progress)
     return Image(entry)
 
 
-def forget_old(cache: Path, now: float) -> None:
-    """Remove images that no lab has started from for two weeks (400 MB each), and none has now."""
-    labs = "".join(file.read_text() for file in state_root().glob("*/lab.json"))
-    for entry in cache.glob("image-*-" + "[0-9a-f]" * 12):
-        if entry.stat().st_mtime < now - KEPT_S and str(entry) not in labs:
-            shutil.rmtree(entry, ignore_errors=True)
-            entry.with_name(f"{entry.name}.lock").unlink(missing_ok=True)
-
-
-def _sweep(entry: Path) -> None:
-    """Remove what a killed build of this entry left (its lock is ours, so nobody builds now)."""
-    for left in entry.parent.glob(f"{entry.name}.tmp-*"):
-        _remove_tree(left)
-
-
-def _build(suite: str, kernel: str, entry: Path, progress: Callable[[str], None]) -> None:
-    progress(f"Building the image for Debian {suite} (once, about a minute)")
-    folder = Path(tempfile.mkdtemp(prefix=f"{entry.name}.tmp-", dir=entry.parent))
-    try:
-        out = folder / "out"
-        out.mkdir()
-        (folder / "sources.list").write_text(_sources(suite))
-        _run_build(_environment(suite, kernel, folder), progress, folder / "log", suite)
-        out.replace(entry)
-    finally:
-        _remove_tree(folder)
-
-
-def _environment(suite: str, kernel: str, folder: Path) -> dict[str, str]:
+def _environment(suite: str, kernel: str) -> dict[str, str]:
     return {
-        **host.environment(),
         "SUITE": suite,
-        "SOURCES": str(folder / "sources.list"),
-        "KEYRING": str(KEYRING) if KEYRING.exists() else "",
-        "OUT": str(folder / "out"),
+        "KEYRING": keyring(),
         "PACKAGES": ",".join(packages(suite)),
         "EXTRA": " ".join(EXTRA_PACKAGES),
+        "OFFERED": " ".join(_renamed(OFFERED_PACKAGES, suite)),
         "OVERLAY": str(FILES / "overlay"),
         "MODULES": str(MODULES / kernel),
         "SIZE_MB": str(SIZE_MB),
         "WIDE": str(int(host.wide_registers())),
-        "TMPDIR": str(folder),
-        "DEBIAN_FRONTEND": "noninteractive",
     }
-
-
-def _run_build(
-    environment: dict[str, str], progress: Callable[[str], None], log: Path, suite: str
-) -> None:
-    user = [] if host.is_root() else host.user_namespace()[1:]
-    command = [
-        "unshare",
-        *user,
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "sh",
-        str(FILES / "build.sh"),
-    ]
-    lines: list[str] = []
-    with (
-        log.open("w") as output,
-        subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,  # the build's lifeline: it ends when this process does
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            for line in process.stdout or ():
-                output.write(line)
-                lines.append(line.rstrip())
-                if line.startswith("lab-image: "):
-                    progress(f"  image: {line.removeprefix('lab-image: ').rstrip()}")
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)  # unshare --kill-child takes the whole namespace
-            raise
-    if process.returncode:
-        _complain(suite, lines)
-
-
-def _complain(suite: str, lines: list[str]) -> None:
-    kept = cache_root() / f"failed-{suite}.log"
-    kept.write_text("\n".join(lines) + "\n")
-    reasons = [
-        line for line in lines if line.startswith(("E: ", "W: ", "mke2fs", "unshare"))
-    ] or lines
-    raise LabError(
-        f"The image for Debian {suite} could not be built: {(reasons or ['no output'])[-1]} "
-        f"Next: read {kept}, then selfbalance lab up again."
-    )
-
-
-def _remove_tree(folder: Path) -> None:
-    """Remove a build folder, also one with files of an ordinary user's subordinate ids."""
-    if not folder.exists():
-        return
-    if host.is_root():
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        command = [*host.user_namespace(), "rm", "-rf", str(folder)]
-        subprocess.run(command, env=host.environment(), check=False)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfbalance.lab import host, image, network, node, repository, ssh
+from selfbalance.lab import backport, host, image, network, node, repository, ssh
 from selfbalance.lab.errors import LabError
 from selfbalance.lab.load import Job, Load, Probe
 from selfbalance.lab.load import requests as quick_requests
@@ -183,9 +183,30 @@ class Lab:
         """Plug the node's network cable, or pull it. The node sees no loss of carrier."""
         network.plug(self._namespaces(), self.node(name), plugged)
 
-    def publish(self, what: str, version: str | None = None) -> str:
-        """Put a package of the repository under a new version, or a .deb; returns the version."""
-        return repository.publish(self._folder.repository, what, version)
+    def publish(
+        self,
+        what: str,
+        version: str | None = None,
+        change: repository.Change | None = None,
+    ) -> str:
+        """Put a package of the repository under a new version, or a .deb; returns the version.
+
+        `change` is called with the folder of its unpacked files, before it is built again.
+        """
+        return repository.publish(self._folder.repository, what, version, change)
+
+    def withdraw(self, package: str, version: str) -> None:
+        """Take a version out of the repository; the nodes see it at their next apt-get update."""
+        repository.withdraw(self._folder.repository, package, version)
+
+    def publish_from(self, suite: str, package: str, progress: Progress = print) -> str:
+        """Put another Debian suite's package there, built for the nodes'; returns its version.
+
+        The build takes about two minutes, once; it is kept beside the images.
+        """
+        built = backport.ensure(package, suite, self.suite, progress)
+        versions = {deb.package: self.publish(str(deb.path), deb.version) for deb in built}
+        return versions[package]
 
     def load(
         self,
@@ -200,6 +221,24 @@ class Lab:
             self.client_command,
             Job(url, sessions=sessions, probe_interval=probe_interval, duration=duration,
                      session_seconds=session_seconds),
+        )  # fmt: skip
+
+    def steady_load(
+        self,
+        url: str,
+        sessions: int = 200,
+        probe_interval: float = 0.05,
+        session_seconds: int = 20,
+        most_s: float = 900,
+    ) -> Load:
+        """Always so many long sessions, each followed by another, until the block is left.
+
+        For what takes as long as it takes; but `most_s` is the most.
+        """
+        return Load(
+            self.client_command,
+            Job(url, sessions=sessions, probe_interval=probe_interval, duration=most_s,
+                     session_seconds=session_seconds, steady=True),
         )  # fmt: skip
 
     def requests(self, url: str, count: int, timeout: float = 60) -> list[Probe]:

@@ -1,7 +1,8 @@
 """Load as a client sees it: long sessions that a failover can break, quick probes that count gaps.
 
 `Load` is the caller's side. The client's side is this module run as a program in the client's
-network, with a `Job` as its one argument: it says `ready`, works, and prints one JSON report.
+network, with a `Job` as its one argument: it says `ready`, works, and prints one JSON report. A
+steady job ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,12 +35,18 @@ PROBE_TIMEOUT_S = 1.0
 #: retransmissions (twice that) must still fit.
 SILENCE_TIMEOUT_S = 15.0
 START_TIMEOUT_S = 30.0
+#: Before a steady load begins another session in place of one that was lost.
+RETRY_S = 0.5
 _FIRST_PORT, _LAST_PORT = 2000, 64000
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the client is to do, in seconds; `requests` is for quick ones without a schedule."""
+    """What the client is to do, in seconds; `requests` is for quick ones without a schedule.
+
+    A `steady` one begins another session for each that ends, until it is told to stop, but for
+    `duration` at most.
+    """
 
     url: str
     sessions: int = 0
@@ -47,12 +55,15 @@ class Job:
     duration: float = 0.0
     requests: int = 0
     parallel: int = 8
+    steady: bool = False
 
     @property
     def longest_s(self) -> float:
         """After so long the client has ended, whatever it met."""
         requests = (self.requests / self.parallel + 1) * PROBE_TIMEOUT_S
-        return max(self.duration, self.session_seconds) + 2 * SILENCE_TIMEOUT_S + requests
+        last_begin = self.duration if self.steady else 0.0
+        sessions = max(self.duration, last_begin + self.session_seconds)
+        return sessions + 2 * SILENCE_TIMEOUT_S + requests
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,8 @@ class Report:
 class Load:
     """A client at work. Entering waits for every session's first byte; leaving waits for the end.
 
+    A steady one is told to stop by leaving, or by asking for the report.
+
     `command` turns an argv into one that runs on the client.
     """
 
@@ -215,7 +228,8 @@ def _start(command: Callable[..., list[str]], job: Job) -> subprocess.Popen[str]
             "PYTHONPATH": path,
             "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin",
         },
-        stdin=subprocess.DEVNULL,
+        # communicate() closes it, which tells a steady client to stop; so does our end.
+        stdin=subprocess.PIPE if job.steady else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -423,13 +437,17 @@ async def _spread(work: list[Callable[[], Coroutine[Any, Any, None]]], parallel:
     await asyncio.gather(*(one(start) for start in work))
 
 
-async def _scheduled_probes(client: _Client, job: Job, probes: list[Probe]) -> float:
+async def _scheduled_probes(
+    client: _Client, job: Job, probes: list[Probe], over: asyncio.Event
+) -> float:
     """A probe at every multiple of the interval; returns how late one was started at worst."""
     tasks, lag, start = set(), 0.0, time.monotonic()
     for number in range(int(job.duration / job.probe_interval)):
         due = start + number * job.probe_interval
         if (wait := due - time.monotonic()) > 0:
             await asyncio.sleep(wait)
+        if over.is_set():
+            break
         lag = max(lag, time.monotonic() - due)
         task = asyncio.create_task(_probe(client, probes))
         tasks.add(task)
@@ -439,38 +457,89 @@ async def _scheduled_probes(client: _Client, job: Job, probes: list[Probe]) -> f
     return lag
 
 
-async def _start_sessions(client: _Client, job: Job) -> list[asyncio.Task[Session]]:
-    """Start them 5 ms apart (a burst of SYNs is no failover); wait for everyone's first byte."""
-    sessions = [_LongSession() for _ in range(job.sessions)]
-    tasks = []
-    for session in sessions:
-        path = f"/slow/{job.session_seconds}"
-        tasks.append(asyncio.create_task(session.run(client, path)))
-        await asyncio.sleep(0.005)
-    for session in sessions:
-        await session.started.wait()
-    return tasks
+class _Sessions:
+    """Long sessions side by side; in a steady job each is followed by another, until `over`."""
+
+    def __init__(self, client: _Client, job: Job, over: asyncio.Event) -> None:
+        self._client = client
+        self._job = job
+        self._over = over
+        self._running: list[asyncio.Task[None]] = []
+        self._ended: list[Session] = []
+
+    async def start(self) -> None:
+        """Start them 5 ms apart (a burst of SYNs is no failover), until each has its first byte."""
+        first = [_LongSession() for _ in range(self._job.sessions)]
+        for number, session in enumerate(first):
+            seconds = first_seconds(self._job, number)
+            self._running.append(asyncio.create_task(self._keep(session, seconds)))
+            await asyncio.sleep(0.005)
+        for session in first:
+            await session.started.wait()
+
+    async def end(self) -> list[Session]:
+        """Give what runs the time that it may take; every session there was, in order of begin."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._job.longest_s - self._job.duration)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running)
+        return sorted(self._ended, key=lambda session: session.began)
+
+    async def _keep(self, session: _LongSession, seconds: int) -> None:
+        while True:
+            self._ended.append(await session.run(self._client, f"/slow/{seconds}"))
+            if self._ended[-1].outcome != "alive" and self._job.steady:
+                await _pause(RETRY_S, self._over)
+            if self._over.is_set() or not self._job.steady:
+                return
+            session, seconds = _LongSession(), self._job.session_seconds
 
 
-async def work(job: Job, ready: Callable[[], None]) -> Report:
-    """Do the job; `ready` is called once every session has its first byte."""
+def first_seconds(job: Job, number: int) -> int:
+    """How long a first session lasts: those of a steady load do not all end at the same time."""
+    if not job.steady:
+        return job.session_seconds
+    return 1 + number * job.session_seconds // job.sessions
+
+
+async def _pause(seconds: float, over: asyncio.Event) -> None:
+    """Sleep, but not beyond `over`."""
+    with suppress(TimeoutError, asyncio.TimeoutError):
+        await asyncio.wait_for(over.wait(), seconds)
+
+
+async def work(job: Job, ready: Callable[[], None], over: asyncio.Event | None = None) -> Report:
+    """Do the job; `ready` is called once every session has its first byte; `over` ends it."""
+    over = over or asyncio.Event()
     client, probes = _Client(job.url), list[Probe]()
-    sessions = await _start_sessions(client, job)
+    sessions = _Sessions(client, job, over)
+    await sessions.start()
     ready()
-    lag = await _scheduled_probes(client, job, probes)
+    lag = await _scheduled_probes(client, job, probes, over)
+    over.set()
     await _spread([lambda: _probe(client, probes)] * job.requests, job.parallel)
-    if sessions:
-        await asyncio.wait(sessions, timeout=job.longest_s - job.duration)
-    for session in sessions:
-        session.cancel()
-    ended = list(await asyncio.gather(*sessions))
+    ended = await sessions.end()
     return Report(ended, sorted(probes, key=lambda probe: probe.began), lag)
+
+
+async def _work_until_told(job: Job) -> Report:
+    """`work`, which the end of standard input ends, if the job is a steady one."""
+    over, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def told() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        over.set()
+
+    if job.steady:
+        loop.add_reader(sys.stdin.fileno(), told)
+    return await work(job, lambda: print(READY, flush=True), over)  # noqa: T201 - its answer
 
 
 def main() -> None:
     """The client's side as a program."""
     job = Job(**json.loads(sys.argv[1]))
-    report = asyncio.run(work(job, lambda: print(READY, flush=True)))  # noqa: T201 - its answer
+    report = asyncio.run(_work_until_told(job))
     print(report.to_json(), flush=True)  # noqa: T201 - its answer
 
 

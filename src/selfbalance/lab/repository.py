@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from selfbalance.lab.model import HUB_HOST, REPOSITORY_PORT, address
 from selfbalance.lab.network import Namespaces
 from selfbalance.lab.processes import Process, recording, start_detached
 from selfbalance.lab.state import StateFolder
+
+#: What is done to a package's files, unpacked in a folder as on a node, before it is built again.
+Change = Callable[[Path], object]
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,11 @@ def index(repository: Path) -> None:
         os.utime(repository / name, (stamp, stamp))
 
 
-def publish(repository: Path, what: str, version: str | None) -> str:
+def publish(repository: Path, what: str, version: str | None, change: Change | None = None) -> str:
     """Add a .deb, or a package of the repository under another version; returns the version.
 
     Without `version`, a package gets its newest one + "+labN", with the first N that is free.
+    With a `change`, what is published differs in more than its version.
     """
     source = _source(repository, what)
     taken = [deb.version for deb in debs(repository) if deb.package == source.package]
@@ -70,12 +74,20 @@ def publish(repository: Path, what: str, version: str | None) -> str:
             if is_file and source.version not in taken
             else next_version(source.version, taken)
         )
-    if version == source.version:
+    if version == source.version and change is None:
         shutil.copy(source.path, repository)
     else:
-        _reversion(source, version, repository)
+        _rebuild(source, version, change, repository)
     index(repository)
     return version
+
+
+def withdraw(repository: Path, package: str, version: str) -> None:
+    """Take one version of a package out again."""
+    for deb in debs(repository):
+        if (deb.package, deb.version) == (package, version):
+            deb.path.unlink()
+    index(repository)
 
 
 def next_version(current: str, taken: Iterable[str]) -> str:
@@ -118,12 +130,14 @@ def _read(path: Path) -> Deb:
     return Deb(path, package, version)
 
 
-def _reversion(source: Deb, version: str, repository: Path) -> None:
+def _rebuild(source: Deb, version: str, change: Change | None, repository: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="selfbalance-deb-") as folder:
         tree = Path(folder) / "tree"
         _check(["dpkg-deb", "-R", str(source.path), str(tree)])
         control = tree / "DEBIAN" / "control"
         control.write_text(set_version(control.read_text(), version))
+        if change is not None:
+            change(tree)
         built = Path(folder) / f"{source.package}_{version.replace(':', '%3a')}.deb"
         _check(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(tree), str(built)])
         shutil.move(built, repository / built.name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 
 import pytest
@@ -96,7 +97,7 @@ class Server:
         writer.close()
 
 
-def _run(answers, family=socket.AF_INET, **job):
+def _run(answers, family=socket.AF_INET, stop_after=None, **job):
     async def run():
         server = Server(answers)
         host = "127.0.0.1" if family == socket.AF_INET else "::1"
@@ -104,7 +105,10 @@ def _run(answers, family=socket.AF_INET, **job):
         port = listening.sockets[0].getsockname()[1]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         ready = []
-        report = await load.work(Job(url, **job), lambda: ready.append(True))
+        over = asyncio.Event()
+        if stop_after is not None:
+            asyncio.get_running_loop().call_later(stop_after, over.set)
+        report = await load.work(Job(url, **job), lambda: ready.append(True), over)
         server.over.set()
         listening.close()
         await asyncio.sleep(0.05)  # the server's side of the last connections ends too
@@ -187,3 +191,46 @@ def test_a_session_that_outlasts_everything_is_lost_not_forgotten(monkeypatch):
     monkeypatch.setattr(Job, "longest_s", 0.2)
     report, _ = _run({"/slow/1": (_answer(b"01", 10), "hang")}, sessions=2, session_seconds=1)
     assert [session.outcome for session in report.sessions] == ["timed out"] * 2
+
+
+STEADY = {"/": (_answer(b"me\n", 3), "close"), "/slow/1": (_answer(b"0123456789", 10), "close")}
+
+
+def test_a_steady_load_begins_another_session_for_each_that_ends_until_it_is_told():
+    report, _ = _run(
+        STEADY, stop_after=0.3, steady=True, sessions=2, session_seconds=1,
+        probe_interval=0.05, duration=60,
+    )  # fmt: skip
+    assert 1 <= len(report.probes) <= 7
+    assert len(report.sessions) > 10
+    assert report.lost_sessions == []
+    assert report.sessions == sorted(report.sessions, key=lambda session: session.began)
+
+
+def test_the_first_sessions_of_a_steady_load_end_one_after_the_other():
+    job = Job("http://127.0.0.1", sessions=4, session_seconds=20)
+    assert [load.first_seconds(job, number) for number in range(4)] == [20] * 4
+    steady = dataclasses.replace(job, steady=True)
+    assert [load.first_seconds(steady, number) for number in range(4)] == [1, 6, 11, 16]
+
+
+def test_a_steady_load_ends_by_itself_and_does_not_hurry_after_a_loss(monkeypatch):
+    monkeypatch.setattr(load, "RETRY_S", 0.1)
+    refused = {**STEADY, "/slow/1": (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "close")}
+    report, _ = _run(
+        refused, steady=True, sessions=1, session_seconds=1, probe_interval=0.1, duration=0.5
+    )
+    assert len(report.probes) == 5
+    assert 3 <= len(report.lost_sessions) <= 6
+
+
+def test_a_steady_client_stops_when_its_standard_input_ends():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    client = load.Load(lambda *argv: list(argv), Job(url, duration=60, steady=True))
+    with client:
+        pass
+    report = client.report()
+    assert len(report.probes) < 1000
+    assert {probe.error for probe in report.probes} <= {"refused"}

@@ -6,6 +6,7 @@
 #   SUITE        e.g. bookworm                SOURCES   an apt sources file made from the machine's own
 #   KEYRING      what signs them, or empty    OUT       an empty folder, that becomes the cache entry
 #   PACKAGES     in the image, comma-separated          EXTRA     only in the repository, space-separated
+#   OFFERED      in both, space-separated
 #   OVERLAY      files to lay over the tree   MODULES   the kernel's modules, .../VERSION
 #   SIZE_MB      of the disk (a sparse file)             WIDE      1 where wide_registers.c is needed
 # Standard input is a lifeline: when it ends, whoever wanted the image is gone, and so is this build.
@@ -37,6 +38,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --components=main ${KEYRING:+--
     --dpkgopt='force-unsafe-io' \
     --customize-hook='chroot "$1" apt-get clean' \
     --customize-hook='chroot "$1" apt-get -q -y --download-only install '"$EXTRA" \
+    --customize-hook='chroot "$1" sh -c "cd /var/cache/apt/archives && apt-get -q download '"$OFFERED"'"' \
     --customize-hook="mv \"\$1\"/var/cache/apt/archives/*.deb '$OUT/debs/'" \
     "$SUITE" "$tree" "$SOURCES"
 rmdir "$OUT/debs/partial"
