@@ -9,6 +9,7 @@ import click
 #: Command -> where it is, and the line that the list of commands shows for it.
 _COMMANDS = {
     "plugins": ("selfbalance.listing:plugins", "What is registered, from where."),
+    "report": ("selfbalance.journal.command:report", "A run's journal as one HTML page."),
     "lab": ("selfbalance.lab.commands:lab", "Real nodes on this machine: boot them, break them."),
 }
 

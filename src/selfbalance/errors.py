@@ -46,3 +46,11 @@ class ObservationError(SelfbalanceError):
 
 class SnapshotError(SelfbalanceError):
     """A snapshot could not be kept, or is none that may be used. The message names it, and why."""
+
+
+class JournalError(SelfbalanceError):
+    """A journal could not be written or read. The message names the file, the line, and why."""
+
+
+class UpgradeError(SelfbalanceError):
+    """An upgrade cannot begin. The message says why; nothing was touched."""

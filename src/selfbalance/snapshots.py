@@ -63,11 +63,17 @@ def _head(which: SnapshotOf, content: bytes) -> bytes:
     return f"{_FORM} {which.node} {hashlib.sha256(content).hexdigest()}\n".encode()
 
 
-def _make(folder: Path, home: Path) -> None:
-    """Make a folder that nobody else reads: a snapshot may hold VRRP's password."""
+def own_folder(home: Path) -> Path:
+    """Return the folder beside inventories/ that is this tool's own: nobody else's, not in git."""
     ours = home / FOLDER
     ours.mkdir(mode=0o700, exist_ok=True)
     (ours / ".gitignore").write_text("*\n", encoding="utf-8")
+    return ours
+
+
+def _make(folder: Path, home: Path) -> None:
+    """Make a folder that nobody else reads: a snapshot may hold VRRP's password."""
+    own_folder(home)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

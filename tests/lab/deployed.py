@@ -6,7 +6,12 @@ import re
 
 from selfbalance.testing import VIP, VIP6, Run, Site, problems
 
-__all__ = ["VIP", "VIP6", "Run", "Site", "problems", "weights"]
+__all__ = ["VIP", "VIP6", "Run", "Site", "move", "problems", "weights"]
+
+
+def move(site: Site, deploy: str, node: str, *flags: str) -> Run:
+    """Run one of the deploys that are about a node: handover, drain, undrain."""
+    return site.pyinfra(deploy, "-y", "--data", f"node={node}", *flags)
 
 
 def weights(site: Site, node: str) -> dict[str, int]:

@@ -42,7 +42,7 @@ def many_ports(site: Site) -> Iterator[Site]:
         {"name": name, "port": port, "scheduler": name, "check": {"port": 80}}
         for name, port in PORTS.items()
     ]
-    _on_all(site, f"cp {NGINX} {NGINX}.one; sed -i 's/location = /{LISTEN} &/' {NGINX}")
+    _on_all(site, f"cp {NGINX} {NGINX}.one; sed -i 's,location = / ,{LISTEN} &,' {NGINX}")
     with site.well(f"detection='calm', services={services}"):
         yield site
     _on_all(site, f"mv {NGINX}.one {NGINX}")
@@ -63,7 +63,7 @@ def test_the_kernel_has_every_scheduler_and_each_answers(many_ports: Site) -> No
         assert [probe for probe in probes if not probe.ok] == [], name
 
 
-@pytest.mark.parametrize("named", list(PLUGINS.forwarding_methods))
+@pytest.mark.parametrize("named", list(PLUGINS.forwarding_methods), scope="class")
 class TestForwarding(ForwardingOnNodes):
     """Each built-in method."""
 

@@ -9,7 +9,14 @@ import pytest
 
 from selfbalance import errors
 
-KINDS = ("DescriptionError", "PluginError", "ObservationError", "SnapshotError")
+KINDS = (
+    "DescriptionError",
+    "PluginError",
+    "ObservationError",
+    "SnapshotError",
+    "JournalError",
+    "UpgradeError",
+)
 
 ASK = """
 import sys

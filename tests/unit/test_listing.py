@@ -39,7 +39,16 @@ def test_everything_is_listed_with_where_it_is_from_and_what_it_is(run):
     lines = [" ".join(line.split()) for line in said.output.splitlines()]
     assert "halves plugins/halves.py less for the first" in lines
     assert "dr built in direct routing: one network, no address rewritten" in lines
-    for kind in ("scheduler", "forwarding method", "standby mode", "snapshot store", "gate"):
+    assert "packages built in any packages, named by --data packages=NAME[=VERSION],..." in lines
+    assert "reboot built in the node itself: it reboots, for instance into a new kernel" in lines
+    for kind in (
+        "component",
+        "scheduler",
+        "forwarding method",
+        "standby mode",
+        "snapshot store",
+        "gate",
+    ):
         assert kind in lines
 
 
@@ -52,6 +61,21 @@ def test_one_is_shown_with_its_options(run):
     )
     assert "  kernel: wrr" in said.output
     assert "  weigh: 1 for every node but the first." in said.output
+
+
+@pytest.mark.parametrize(
+    ("name", "upgrade"),
+    [
+        ("keepalived", "packages=('keepalived',), named=False, interrupts=False, reboots=False"),
+        ("packages", "packages=(), named=True, interrupts=True, reboots=False"),
+        ("reboot", "packages=(), named=False, interrupts=True, reboots=True"),
+    ],
+)
+def test_a_component_is_shown_with_how_it_is_upgraded(run, name, upgrade):
+    said = run("show", name)
+
+    assert said.exit_code == 0
+    assert f"  upgrade: Upgrade({upgrade})" in said.output
 
 
 def test_a_name_that_nobody_registered_lists_the_known_ones(run):

@@ -139,6 +139,13 @@ def test_pure_rooms_touch_nothing(path):
     assert not called & {"open", "input", "print", "exec", "eval"}
 
 
+@EVERY_FILE
+def test_a_journal_is_read_and_written_without_a_node(path):
+    if _room(path) == "journal":
+        assert _rooms_imported(path) <= {"journal", "errors"}
+        assert not {name.split(".")[0] for name in _imports(path)} & IMPURE
+
+
 @pytest.mark.parametrize(
     ("source", "found"),
     [

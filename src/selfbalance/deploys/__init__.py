@@ -5,9 +5,19 @@ from __future__ import annotations
 from pyinfra.api import deploy
 from pyinfra.context import ctx_host
 
-from selfbalance.operations import activated, is_controller, prepared, proven
+from selfbalance.deploys.data import careful, name_of_node, seconds, wished
+from selfbalance.operations import (
+    activated,
+    drained,
+    handed_over,
+    is_controller,
+    prepared,
+    proven,
+    undrained,
+    upgraded,
+)
 
-__all__ = ["cluster", "status"]
+__all__ = ["cluster", "drain", "handover", "status", "undrain", "upgrade"]
 
 
 @deploy("Self-balancing cluster")
@@ -33,3 +43,71 @@ def status() -> None:
     if is_controller(host):
         output = getattr(host.data, "output", None)
         proven(name="Look at the cluster", output=output, _serial=True, _retries=0)
+
+
+@deploy("Hand-over")
+def handover(patience_s: float = 30.0) -> None:
+    """Let `--data node=NAME` give up MASTER to the next node. Loses nothing.
+
+    Afterwards the gates are asked for `patience_s` before they count as shut.
+    """
+    host = ctx_host.get()
+    if is_controller(host):
+        node = name_of_node(host)
+        handed_over(
+            name=f"Hand over from {node}",
+            node=node,
+            patience_s=patience_s,
+            _serial=True,
+            _retries=0,
+        )
+
+
+@deploy("Drain of a realserver")
+def drain() -> None:
+    """Let `--data node=NAME` get no new clients, and wait until it serves nobody.
+
+    `--data timeout=SECONDS` bounds the wait, 300 unless said.
+    """
+    host = ctx_host.get()
+    if is_controller(host):
+        drained(
+            name=f"Drain {name_of_node(host)}",
+            node=name_of_node(host),
+            timeout_s=seconds(host, "timeout", 300.0),
+            _serial=True,
+            _retries=0,
+        )
+
+
+@deploy("End of a drain")
+def undrain(patience_s: float = 30.0) -> None:
+    """Let `--data node=NAME` get clients again.
+
+    Afterwards the gates are asked for `patience_s` before they count as shut.
+    """
+    host = ctx_host.get()
+    if is_controller(host):
+        node = name_of_node(host)
+        undrained(
+            name=f"Put {node} back", node=node, patience_s=patience_s, _serial=True, _retries=0
+        )
+
+
+@deploy("Rolling upgrade")
+def upgrade() -> None:
+    """Upgrade `--data component=NAME` node by node. Loses nothing, resumes, rolls back.
+
+    `--data version=VERSION` or `packages=NAME[=VERSION],...` say to what; `soak`, `drain_timeout`,
+    `patience` and `reboot_timeout` are seconds; `rollback` is `auto` or `never`.
+    """
+    host = ctx_host.get()
+    if is_controller(host):
+        wish = wished(host)
+        upgraded(
+            name=f"Upgrade {wish.words}",
+            wish=wish,
+            options=careful(host),
+            _serial=True,
+            _retries=0,
+        )

@@ -1,6 +1,14 @@
 """Room: what each node must have. Pure: a description and plugins in, plain data out."""
 
-from selfbalance.desired.desire import depends_on_facts, desire
+from selfbalance.desired.desire import HEAVIEST, depends_on_facts, desire
 from selfbalance.desired.node import DesiredNode, DesiredService, File, masked
 
-__all__ = ["DesiredNode", "DesiredService", "File", "depends_on_facts", "desire", "masked"]
+__all__ = [
+    "HEAVIEST",
+    "DesiredNode",
+    "DesiredService",
+    "File",
+    "depends_on_facts",
+    "desire",
+    "masked",
+]

@@ -11,6 +11,13 @@ GUARD = "/etc/keepalived/selfbalance-guard"
 WATCH = "/etc/keepalived/selfbalance-watch"
 MARKS = "/etc/keepalived/selfbalance-marks"
 DEMOTION = "/var/lib/selfbalance/demotion"
+LOCK = "/var/lib/selfbalance/lock"
+UPGRADE = "/var/lib/selfbalance/upgrade"
+"""The mark of an upgrade that goes on, or was interrupted."""
+ROLLBACK = "/var/lib/selfbalance/rollback"
+"""Packages as they were before an upgrade."""
+UPGRADE_LOG = "/var/log/selfbalance-upgrade.log"
+DRAINED = "/var/lib/selfbalance/drained"
 FACTS = "/var/lib/selfbalance/facts"
 EVENTS = "/run/selfbalance-watch/vrrp"
 MARKER = "/run/selfbalance-marks"
@@ -24,3 +31,8 @@ STAGING = "/var/lib/selfbalance/staging"
 def demotion(vrid: int | None) -> str:
     """Return the file that says how far a node stands back: in that VRRP instance, or the first."""
     return DEMOTION if vrid is None else f"{DEMOTION}-{vrid}"
+
+
+def drained(node: str) -> str:
+    """Return the file that says, on every director, that a realserver gets no new clients."""
+    return f"{DRAINED}-{node}"

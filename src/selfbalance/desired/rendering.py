@@ -83,6 +83,7 @@ def keepalived_conf(
         virtual_servers=[
             _virtual_server(cluster, service) for service in services if node.director
         ],
+        drainable=[_drainable(each) for each in cluster.nodes if node.director],
         lvs_method=forwarding.lvs_method,
         password=password,
         events=places.EVENTS,
@@ -123,6 +124,11 @@ def _track_file(cluster: Cluster, instance: VrrpInstance) -> str:
     return _demotion_file(cluster, instance).rpartition("/")[2]
 
 
+def _drainable(node: Node) -> dict[str, object]:
+    file = places.drained(node.name)
+    return {"name": node.name, "file": file, "track_file": file.rpartition("/")[2]}
+
+
 def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, object]:
     described = next(s for s in cluster.services if s.port == service.port)
     return {
@@ -134,7 +140,7 @@ def _virtual_server(cluster: Cluster, service: DesiredService) -> dict[str, obje
         "flags": service.flags,
         "check": described.check,
         "realservers": [
-            {"name": node.name, "address": address, "weight": service.weights[address]}
+            {"address": address, "weight": service.weights[address], **_drainable(node)}
             for node in cluster.nodes
             for address in [node.address_of(service.vip.version)]
             if address is not None

@@ -1,4 +1,4 @@
-"""Gate `nodes`: every node was observed, whole, and its services run."""
+"""Gate `nodes`: every node was observed, whole, and its services run. It notes an upgrade."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from selfbalance.desired import DesiredNode
 from selfbalance.gates.view import View
-from selfbalance.observed import NodeState
+from selfbalance.observed import NodeState, Stage
 from selfbalance.plugins import Problem, Verdict
 
 
@@ -24,7 +24,24 @@ def nodes(view: View) -> Verdict:
         problems += _unknown(seen)
         problems += _units(want, seen)
     total = len(view.state.nodes)
-    return Verdict(f"{len(view.state.seen)} of {total} observed", tuple(problems))
+    words = f"{len(view.state.seen)} of {total} observed"
+    return Verdict(words, tuple(problems), tuple(_upgrade(view)))
+
+
+def _upgrade(view: View) -> Iterator[Problem]:
+    """Say that an upgrade goes on or was interrupted: its marks are still there."""
+    marks = {seen.name: seen.upgrade for seen in view.state.seen if seen.upgrade}
+    by_stage = [
+        f"{' '.join(name for name, mark in marks.items() if mark.stage is stage)} {stage.value}"
+        for stage in (Stage.IN_PROGRESS, Stage.PLANNED, Stage.DONE)
+        if any(mark.stage is stage for mark in marks.values())
+    ]
+    for first in tuple(marks.values())[:1]:
+        yield Problem(
+            f"an upgrade of {first.words} by {first.by} has not ended: {', '.join(by_stage)}",
+            None,
+            f"go on: {first.command}",
+        )
 
 
 def _unknown(seen: NodeState) -> Iterator[Problem]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from selfbalance.desired import DesiredNode, places
-from selfbalance.gates.view import View
+from selfbalance.gates.view import View, names
 from selfbalance.model.words import IPAddress
-from selfbalance.observed import NodeState, SeenService
+from selfbalance.observed import NodeState
 from selfbalance.plugins import Problem, Verdict
 
 
@@ -21,10 +21,15 @@ def realservers(view: View) -> Verdict:
         problems += _unwraps(want, seen)
         problems += _listening(want, seen)
     problems += _weights(view)
+    problems += _drains(view)
     for want, seen in view.pairs():
         problems += _answers(view, want, seen)
-    serving = " ".join(seen.name for seen in view.state.seen)
-    return Verdict(f"{serving or 'none'} answer through the VIP", tuple(problems))
+    drained = view.drained()
+    serving = " ".join(seen.name for seen in view.state.seen if seen.name not in drained)
+    words = f"{serving or 'none'} answer through the VIP"
+    if drained:
+        words += f", {' '.join(drained)} drained"
+    return Verdict(words, tuple(problems), tuple(_notes(view)))
 
 
 def _vips_on_lo(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
@@ -58,9 +63,9 @@ def _weights(view: View) -> Iterator[Problem]:
     for seen in view.state.seen:
         for service in seen.table:
             for real in service.realservers:
-                if real.weight == 0:
-                    key = (_owner(view, real.address), _endpoint(view, service))
-                    finders[key].append(seen.name)
+                owner = _owner(view, real.address)
+                if real.weight == 0 and owner not in seen.drained:
+                    finders[owner, view.endpoint_of(service)].append(seen.name)
     for (owner, endpoint), found_by in finders.items():
         yield Problem(
             f"{owner} has weight 0 for {endpoint} on {' and '.join(found_by)}: its check fails",
@@ -69,16 +74,50 @@ def _weights(view: View) -> Iterator[Problem]:
         )
 
 
+def _drains(view: View) -> Iterator[Problem]:
+    """Every director has been told of a drain, and every keepalived has taken it."""
+    directors = [s for want, s in view.pairs() if want.director and "drained" not in s.unknown]
+    for name, told in view.drained().items():
+        untold = tuple(seen for seen in directors if seen not in told)
+        if untold:
+            yield Problem(
+                f"{name} is drained on {names(told)}, but not on {names(untold)}",
+                name,
+                f"decide: drain.py or undrain.py, --data node={name}",
+            )
+        late = [s for s in told if s.keepalived_active and any(view.weights_of(name, s))]
+        for seen in late:
+            yield Problem(
+                f"{name} is drained, but has weight on {seen.name}: "
+                "keepalived there has not taken it",
+                seen.name,
+                f"on {seen.name}: journalctl -u keepalived -n 50",
+            )
+
+
+def _notes(view: View) -> Iterator[Problem]:
+    """Say who drained what: an operator that comes by should not have to wonder."""
+    for name, told in view.drained().items():
+        drain = told[0].drained[name]
+        since = "" if drain.since is None else f" for {_lasting(told[0].clock - drain.since)}"
+        yield Problem(
+            f"{name} has been drained{since} by {drain.by}",
+            name,
+            f"put it back: undrain.py --data node={name}",
+        )
+
+
+def _lasting(seconds: int) -> str:
+    """Return a time as a person says it: "40 s", "41 min", "5 h", "3 d"."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{max(0, seconds)} s"
+
+
 def _owner(view: View, address: IPAddress) -> str:
     owners = (n.name for n in view.cluster.nodes if address in (n.address, n.address6))
     return next(owners, str(address))
-
-
-def _endpoint(view: View, service: SeenService) -> str:
-    """Return what clients connect to, also for a service that the kernel knows by its mark."""
-    wanted = (each for want in view.desired.values() for each in want.services)
-    described = next((each for each in wanted if each.key == service.key), None)
-    return f"{described.vip}:{described.port}" if described else service.endpoint
 
 
 def _listening(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:

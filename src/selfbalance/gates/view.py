@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from selfbalance.desired import DesiredNode
 from selfbalance.model import Cluster, VrrpInstance
 from selfbalance.model.words import IPAddress
-from selfbalance.observed import ClusterState, NodeState, Role
+from selfbalance.observed import ClusterState, NodeState, Role, SeenService
 from selfbalance.plugins import Verdict
 
 
@@ -46,6 +46,28 @@ class View:
     def masters_of(self, instance: VrrpInstance) -> tuple[NodeState, ...]:
         """Return the nodes that keepalived itself calls MASTER of a VRRP instance."""
         return tuple(seen for seen in self.state.seen if seen.role_in(instance.name) is Role.MASTER)
+
+    def drained(self) -> Mapping[str, tuple[NodeState, ...]]:
+        """Return the drained realservers, with the directors that have been told so."""
+        directors = [seen for want, seen in self.pairs() if want.director]
+        found = {name: tuple(d for d in directors if name in d.drained) for name in self.desired}
+        return {name: told for name, told in found.items() if told}
+
+    def weights_of(self, name: str, director: NodeState) -> tuple[int, ...]:
+        """Return the weights of a realserver in a director's tables: apart, and its own."""
+        node = self.cluster.node(name)
+        return tuple(
+            real.weight
+            for service in (*director.kept, *director.table)
+            for real in service.realservers
+            if real.address in (node.address, node.address6)
+        )
+
+    def endpoint_of(self, service: SeenService) -> str:
+        """Return VIP and port, also of a service that the kernel knows by its mark."""
+        wanted = (each for want in self.desired.values() for each in want.services)
+        described = next((each for each in wanted if each.key == service.key), None)
+        return f"{described.vip}:{described.port}" if described else service.endpoint
 
     def unasked(self, section: str) -> tuple[str, ...]:
         """Return the nodes of which that section is not known."""

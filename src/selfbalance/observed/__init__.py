@@ -6,6 +6,7 @@ from selfbalance.observed.parse import parse
 from selfbalance.observed.script import observation_script
 from selfbalance.observed.state import (
     ClusterState,
+    Drain,
     NodeState,
     Role,
     SeenFile,
@@ -15,9 +16,11 @@ from selfbalance.observed.state import (
     SeenUnit,
     Unobserved,
 )
+from selfbalance.observed.upgrades import Stage, UpgradeMark
 
 __all__ = [
     "ClusterState",
+    "Drain",
     "NodeState",
     "Role",
     "SeenFile",
@@ -26,7 +29,9 @@ __all__ = [
     "SeenRealserver",
     "SeenService",
     "SeenUnit",
+    "Stage",
     "Unobserved",
+    "UpgradeMark",
     "facts_of",
     "observation_script",
     "parse",

@@ -117,8 +117,25 @@ look() {
     section demotion
     first {{ demotion }} && echo "$line"
 
+    # What stands in the files of drained nodes; the first number is keepalived's, the rest for us.
+    section drained
+    date +%s || echo '!no clock'
+    for node in {{ nodes }}; do
+        if first "{{ drained }}-$node"; then printf '%s\n' "$node $line"; fi
+    done
+
+    section upgrade
+    if first {{ upgrade }}; then echo "$line"; fi
+
     section listening
     awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
+
+    # Who is served here: connections that still have, or may have, something to send.
+    section sessions
+    [ -e /proc/net/tcp6 ] && tcp6=/proc/net/tcp6 || tcp6=
+    awk '$4 ~ /^(01|04|08|09|0B)$/ && $2 ~ /:({{ ports }})$/ { count[$2]++; all++ }
+        END { print all + 0; for (each in count) print each, count[each] }' /proc/net/tcp $tcp6 ||
+        echo '!connections could not be counted'
 
     section drop_in
     if [ -n "$pid" ]; then

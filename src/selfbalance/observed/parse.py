@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from selfbalance.errors import ObservationError
@@ -13,6 +13,7 @@ from selfbalance.model.words import IPAddress
 from selfbalance.observed.facts import read_cpus, read_facts, read_mac, read_memory
 from selfbalance.observed.marks import read_marks
 from selfbalance.observed.state import (
+    Drain,
     NodeState,
     Role,
     SeenFile,
@@ -21,6 +22,7 @@ from selfbalance.observed.state import (
     SeenService,
     SeenUnit,
 )
+from selfbalance.observed.upgrades import read_upgrade
 
 FORMAT = "1"
 _ROLES = {0: Role.INIT, 1: Role.BACKUP, 2: Role.MASTER, 3: Role.FAULT}
@@ -226,6 +228,17 @@ def _demotion(lines: Sequence[str]) -> Mapping[str, object]:
     return {"demotion": int(lines[0]) if lines else None}
 
 
+def _drained(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read the node's clock, and "NAME NUMBER SINCE BY" of each file; by hand, NUMBER alone."""
+    drained = {}
+    for line in lines[1:]:
+        name, number, *rest = line.split(None, 3)
+        if int(number) != 0:
+            since, by = rest if len(rest) == 2 else (None, "somebody by hand")
+            drained[name] = Drain(by, None if since is None else int(since))
+    return {"clock": int(lines[0]), "drained": drained}
+
+
 def _drop_in(lines: Sequence[str]) -> Mapping[str, object]:
     if lines not in ([], ["read"], ["unread"]):
         raise ValueError(f"neither read nor unread: {lines[0]!r}")
@@ -234,13 +247,29 @@ def _drop_in(lines: Sequence[str]) -> Mapping[str, object]:
 
 def _listening(lines: Sequence[str]) -> Mapping[str, object]:
     """Read local addresses of /proc/net/tcp and tcp6: words of 32 bits in the node's byte order."""
-    found = set()
-    for line in lines:
-        host, port = line.split(":")
-        words = (bytes.fromhex(host[at : at + 8]) for at in range(0, len(host), 8))
-        packed = b"".join(word[::-1] for word in words)
-        found.add((ip_address(packed), int(port, 16)))
-    return {"listening": frozenset(found)}
+    return {"listening": frozenset(map(_kernel_endpoint, lines))}
+
+
+def _kernel_endpoint(text: str) -> tuple[IPAddress, int]:
+    host, port = text.split(":")
+    words = (bytes.fromhex(host[at : at + 8]) for at in range(0, len(host), 8))
+    return ip_address(b"".join(word[::-1] for word in words)), int(port, 16)
+
+
+def _sessions(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read "ADDRESS:PORT COUNT", the address as above, behind the sum of all counts.
+
+    A socket of IPv6 may serve IPv4 too.
+    """
+    sessions: dict[tuple[IPAddress, int], int] = defaultdict(int)
+    for endpoint, count in _pairs(lines[1:]):
+        address, port = _kernel_endpoint(endpoint)
+        if isinstance(address, IPv6Address):
+            address = address.ipv4_mapped or address
+        sessions[address, port] += int(count)
+    if sum(sessions.values()) != int(lines[0]):
+        raise ValueError(f"{lines[0]} connections, but {sum(sessions.values())} by address")
+    return {"sessions": dict(sessions)}
 
 
 def _keepalived(lines: Sequence[str]) -> Mapping[str, object]:
@@ -300,6 +329,9 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "kept": lambda lines: {"kept": _table(lines)["table"]},
     "sync": _sync,
     "demotion": _demotion,
+    "drained": _drained,
+    "upgrade": read_upgrade,
+    "sessions": _sessions,
     "drop_in": _drop_in,
     "listening": _listening,
     "keepalived": _keepalived,

@@ -8,6 +8,7 @@ from enum import Enum
 
 from selfbalance.model.words import IPAddress
 from selfbalance.observed.marks import SeenMarks
+from selfbalance.observed.upgrades import UpgradeMark
 from selfbalance.plugins import Facts
 
 
@@ -94,6 +95,14 @@ class SeenService:
 
 
 @dataclass(frozen=True)
+class Drain:
+    """Who drained a realserver, and when, in seconds since 1970; None where that is not written."""
+
+    by: str
+    since: int | None
+
+
+@dataclass(frozen=True)
 class NodeState:
     """One look at one node.
 
@@ -106,6 +115,11 @@ class NodeState:
     `unavailable` are modules that its kernel does not have. `recorded` are the facts of every node
     that the last change left here. `claims` holds the MACs that answered for each VIP, `answers`
     the MAC that answered a TCP connection sent to a peer's MAC, by (VIP, port, peer).
+
+    `clock` is the node's, in seconds since 1970; `drained` are the realservers that this director
+    has been told to send no new clients; `upgrade` is its part in one that has not ended.
+    `sessions` are the connections that this node serves, by address and port, that still have or
+    may have something to send.
     """
 
     name: str
@@ -133,6 +147,10 @@ class NodeState:
     kept: tuple[SeenService, ...] = ()
     sync: frozenset[str] = frozenset()
     demotion: int | None = None
+    clock: int = 0
+    drained: Mapping[str, Drain] = field(default_factory=dict)
+    upgrade: UpgradeMark | None = None
+    sessions: Mapping[tuple[IPAddress, int], int] = field(default_factory=dict)
     drop_in_read: bool = False
     listening: frozenset[tuple[IPAddress, int]] = frozenset()
     instances: tuple[SeenInstance, ...] = ()

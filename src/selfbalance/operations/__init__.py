@@ -1,7 +1,20 @@
 """Room: pyinfra's operations and facts. Looks at nodes, acts on them, decides nothing itself."""
 
 from selfbalance.operations.cluster import activated, proven
+from selfbalance.operations.draining import drained, undrained
+from selfbalance.operations.handing_over import handed_over
 from selfbalance.operations.looking import is_controller
 from selfbalance.operations.node import prepared
+from selfbalance.operations.upgrading import Options, upgraded
 
-__all__ = ["activated", "is_controller", "prepared", "proven"]
+__all__ = [
+    "Options",
+    "activated",
+    "drained",
+    "handed_over",
+    "is_controller",
+    "prepared",
+    "proven",
+    "undrained",
+    "upgraded",
+]

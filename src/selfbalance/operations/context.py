@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pyinfra import logger
-from pyinfra.api import FunctionCommand
-from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api import FunctionCommand, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.api.exceptions import OperationError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_host, ctx_state
 
+from selfbalance.operations.connecting import LOST, connect
 from selfbalance.operations.saying import say
 
 
@@ -42,6 +45,55 @@ def refusal(said: str) -> FunctionCommand:
     return FunctionCommand(refuse, (), {})
 
 
+def connector_arguments(host: Host) -> dict[str, object]:
+    """Return what the host's data say about how commands are run there: sudo, a shell."""
+    arguments, _ = pop_global_arguments(ctx_state.get(), host, {})
+    return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node answered to a command: whether it did it, what it printed, what went wrong."""
+
+    good: bool
+    said: str = ""
+    wrong: str = ""
+
+
+def ask(host: Host, command: str, shown: bool = False) -> Answer:
+    """Let a node do something. Never raises; with `shown`, -vv and -vvv show it as ever."""
+    state = ctx_state.get()
+    try:
+        connect(host)
+        good, output = host.run_shell_command(
+            StringCommand(command),
+            print_output=shown and state.print_output,
+            print_input=shown and state.print_input,
+            **connector_arguments(host),
+        )
+    except LOST as error:
+        return Answer(False, wrong=str(error) or type(error).__name__)
+    wrong = "; ".join(line.strip() for line in output.stderr_lines[-5:] if line.strip())
+    return Answer(good, output.stdout.strip(), wrong)
+
+
+def do(host: Host, command: str) -> str:
+    """Let a node do something, and return what it printed.
+
+    Not a nested operation: pyinfra 3.10 shows those under each other's names (#1370). Raises
+    `OperationError` with the node's last words where it fails.
+    """
+    answer = ask(host, command, shown=True)
+    if not answer.good:
+        raise OperationError(answer.wrong or "it did not say why")
+    return answer.said
+
+
+def executing() -> bool:
+    """Whether the run executes: while it prepares, or with `--dry`, nothing may be done."""
+    return ctx_state.get().current_stage is StateStage.Execute
+
+
 class Step:
     """An act on one host as a command of the controller's operation.
 
@@ -64,3 +116,14 @@ class Step:
                 self._act()
         except PyinfraError as error:
             self.error = error
+
+
+def carried_out(act: Callable[[], object]) -> Generator[FunctionCommand, None, None]:
+    """Yield one command that does a whole act, on whatever hosts, and stop the run if it fails.
+
+    Raises what the act raises, from where it stops the run.
+    """
+    step = Step(ctx_host.get(), act)
+    yield step.command()
+    if step.error:
+        raise step.error

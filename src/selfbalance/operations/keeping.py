@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 
 from pyinfra.api import StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
-from pyinfra.context import ctx_state
 
 from selfbalance.deployment import Deployment
 from selfbalance.errors import SnapshotError
 from selfbalance.operations import shell
+from selfbalance.operations.context import connector_arguments
 from selfbalance.plugins import ControllerStore, SnapshotOf
 
 BEFORE = "before-activation"
@@ -36,10 +35,11 @@ def keep_here(ready: Deployment, store: ControllerStore, host: Host, name: str) 
 
 def _evidence(host: Host) -> list[bytes]:
     """Return what the node printed. Not a fact: pyinfra would print that with -vvv."""
-    arguments, _ = pop_global_arguments(ctx_state.get(), host, {})
-    connector = {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
     good, output = host.run_shell_command(
-        StringCommand(shell.evidence()), print_output=False, print_input=False, **connector
+        StringCommand(shell.evidence()),
+        print_output=False,
+        print_input=False,
+        **connector_arguments(host),
     )
     if not good:
         raise SnapshotError(" ".join(output.stderr.split()) or "the node did not say why")

@@ -17,6 +17,7 @@ from selfbalance.deployment import Deployment
 from selfbalance.errors import ObservationError
 from selfbalance.inventory import DATA_KEY
 from selfbalance.observed import ClusterState, NodeState, Unobserved, observation_script, parse
+from selfbalance.operations.connecting import LOST, connect
 
 
 class Observation(FactBase[str | None]):
@@ -98,14 +99,15 @@ def look(host: Host) -> NodeState | Unobserved:
     if host in _state().failed_hosts:
         return Unobserved(host.name, "ssh failed earlier in this run")
     try:
+        connect(host)
         text = host.get_fact(Observation, node=host.name, _ignore_errors=True)
         if text is None:
             return Unobserved(
                 host.name, "the observing command failed; is ssh alive, sudo allowed?"
             )
         return parse(host.name, text)
-    except (PyinfraError, ObservationError, OSError) as error:
-        return Unobserved(host.name, str(error))
+    except (*LOST, ObservationError) as error:
+        return Unobserved(host.name, str(error) or type(error).__name__)
 
 
 def _state() -> State:

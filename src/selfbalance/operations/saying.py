@@ -24,6 +24,12 @@ def say(line: str) -> None:
         logger.info(line)
 
 
+def say_nothing_to_do(host: Host, why: str) -> None:
+    """Say that nothing is to be done: pyinfra itself says so with -v only."""
+    say(f"{host.print_prefix}{why}")
+    host.noop(why)
+
+
 def say_plan(host: Host, plan: NodePlan) -> None:
     """Say what will be done to a node and, with `--diff`, how its files change."""
     for line in plan.lines():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from pyinfra.api import StringCommand
 
-from selfbalance.desired import File, places
+from selfbalance.desired import HEAVIEST, File, places
 from selfbalance.plan import Act, NodePlan
 from selfbalance.plugins import SnapshotStore
 
@@ -143,6 +143,30 @@ def activate(plan: NodePlan, own_instances: Iterable[str] = ()) -> str:
     }[plan.act]
     acts += [f"{places.GUARD} serving {shlex.quote(each)}" for each in own_instances]
     return "; ".join(acts)
+
+
+def drain(node: str, words: str) -> str:
+    """Tell this director to send a realserver no new clients; `words` say since when, by whom.
+
+    keepalived takes the first number off the weight, however high that is; the rest it skips.
+    """
+    file = shlex.quote(places.drained(node))
+    said = shlex.quote(f"{HEAVIEST} {words}")
+    return (
+        f"set -e; umask 077; printf '%s\\n' {said} >{file}.new; "
+        f"mv -f {file}.new {file}; sync {file}"
+    )
+
+
+def undrain(node: str) -> str:
+    """Tell this director to send a realserver clients again."""
+    file = places.drained(node)
+    return f"set -e; rm -f {shlex.quote(file)}; sync {shlex.quote(file.rpartition('/')[0])}"
+
+
+def hand_over() -> str:
+    """Let keepalived leave its VIPs to the next node, as before any stop, and stand back."""
+    return "systemctl restart keepalived.service"
 
 
 def _words(values: Iterable[str]) -> str:

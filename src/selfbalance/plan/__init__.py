@@ -1,5 +1,13 @@
 """Room: what to do, in which order. Pure: a plan is data; dry runs print it, runs execute it."""
 
+from selfbalance.plan.moves import (
+    drain_objection,
+    handover_objection,
+    heirs,
+    mastered,
+    stranger,
+    untold,
+)
 from selfbalance.plan.node import (
     LACKING_REMEDY,
     Act,
@@ -8,13 +16,33 @@ from selfbalance.plan.node import (
     plan_node,
 )
 from selfbalance.plan.rollout import Rollout, plan_rollout
+from selfbalance.plan.upgrade import (
+    PackageVersions,
+    Turn,
+    UpgradePlan,
+    Wish,
+    plan_upgrade,
+    read_versions,
+)
 
 __all__ = [
     "LACKING_REMEDY",
     "Act",
     "NodePlan",
+    "PackageVersions",
     "Rollout",
+    "Turn",
+    "UpgradePlan",
+    "Wish",
+    "drain_objection",
+    "handover_objection",
+    "heirs",
     "lacking_modules",
+    "mastered",
     "plan_node",
     "plan_rollout",
+    "plan_upgrade",
+    "read_versions",
+    "stranger",
+    "untold",
 ]

@@ -13,6 +13,7 @@ from selfbalance.plugins.things import (
     SnapshotStore,
     StandbyMode,
     Tunnel,
+    Upgrade,
     Verdict,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "SnapshotStore",
     "StandbyMode",
     "Tunnel",
+    "Upgrade",
     "Verdict",
     "hook",
 ]

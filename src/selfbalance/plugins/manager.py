@@ -21,6 +21,7 @@ from selfbalance.plugins.builtin import (
     snapshot,
     source_mac,
     tun,
+    upkeep,
 )
 from selfbalance.plugins.registry import Registry
 from selfbalance.plugins.things import (
@@ -44,6 +45,7 @@ BUILT_IN: tuple[ModuleType, ...] = (
     source_mac,
     folders,
     keepalived,
+    upkeep,
 )
 
 

@@ -176,16 +176,32 @@ class ControllerStore:
 
 
 @dataclass(frozen=True)
+class Upgrade:
+    """How a component is brought to another version on one node while the others serve.
+
+    `packages` are installed in the version that is asked for; with `named`, the operator names
+    them. `interrupts` says that sessions of the node's web server end with it, so that they are
+    waited for. With `reboots` there is no package: the node reboots, and its boot id changes.
+    """
+
+    packages: tuple[str, ...] = ()
+    named: bool = False
+    interrupts: bool = True
+    reboots: bool = False
+
+
+@dataclass(frozen=True)
 class Component:
-    """Something installed that a cluster consists of: its Debian packages and systemd units.
+    """Something that a cluster consists of: its Debian packages and systemd units.
 
     `packages` are installed on every node, the first one's version is the component's;
-    `units` are enabled and active on every node.
+    `units` are enabled and active on every node. `upgrade` is how upgrade.py takes a node through.
     """
 
     description: str
     packages: tuple[str, ...]
     units: tuple[str, ...]
+    upgrade: Upgrade | None = None
 
 
 @dataclass(frozen=True)
@@ -202,10 +218,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate says: `seen` in a few words, and every problem it found."""
+    """What a gate says: `seen` in a few words, and every problem it found.
+
+    `notes` are what an operator should know of although it is as it was asked for.
+    """
 
     seen: str
     problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
 
     @property
     def good(self) -> bool:

@@ -26,7 +26,8 @@ def status(view: View, verdicts: Mapping[str, Verdict]) -> RenderableType:
     parts: list[RenderableType] = [_headline(view, verdicts), *_checks(verdicts), Text()]
     parts += _nodes(view)
     for verdict in verdicts.values():
-        parts += [_problem(problem) for problem in verdict.problems]
+        parts += [_point(problem, "bold red") for problem in verdict.problems]
+        parts += [_point(note, "bold yellow") for note in verdict.notes]
     parts.append(Text())
     return Group(*parts)
 
@@ -80,6 +81,8 @@ def _cells(row: Mapping[str, object]) -> list[Text]:
 
 def _of_each(row: Mapping[str, object], column: str) -> object:
     """Return a cell's value; where there are several VRRP instances, that of each, in order."""
+    if column == "weight" and row["drained"]:
+        return f"{'-' if row[column] is None else row[column]} drained"
     instances = row["instances"]
     assert isinstance(instances, list)  # noqa: S101 - summary.py makes it
     if len(instances) > 1 and column in instances[0]:
@@ -101,8 +104,8 @@ def _cell(value: object) -> Text:
     return Text(f"{value:,}" if isinstance(value, int) else str(value))
 
 
-def _problem(problem: Problem) -> Text:
-    text = Text("\n! ", style="bold red")
+def _point(problem: Problem, style: str) -> Text:
+    text = Text("\n! ", style=style)
     text.append(problem.what, style="default not bold")
     if problem.remedy:
         text.append(f"\n  {problem.remedy}", style="dim not bold")

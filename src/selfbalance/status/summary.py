@@ -27,6 +27,7 @@ def as_json(view: View, verdicts: Mapping[str, Verdict]) -> str:
                     "ok": verdict.good,
                     "seen": verdict.seen,
                     "problems": [vars(problem) for problem in verdict.problems],
+                    "notes": [vars(note) for note in verdict.notes],
                 }
                 for name, verdict in verdicts.items()
             },
@@ -52,6 +53,7 @@ def node_row(view: View, node: NodeState | Unobserved) -> dict[str, object]:
         "standing": _standing(want, node),
         "instances": [_instance_row(view, node, each) for each in node.instances],
         "weight": _weight(view, node.name),
+        "drained": node.name in view.drained(),
         "sessions": sum(sessions) if sessions else None,
         "keepalived": node.packages.get("keepalived"),
         "kernel": node.kernel,

@@ -87,28 +87,29 @@ class Site:
         inventory: Path | None = None,
         answer: str = "",
         env: Mapping[str, str] | None = None,
+        within_s: float = 300,
     ) -> Run:
-        """Run a deploy by pyinfra's command line and return what it said."""
+        """Run a deploy by pyinfra's command line, for that long at most; return what it said."""
         began = time.monotonic()
         done = subprocess.run(
-            [
-                str(Path(sys.executable).parent / "pyinfra"),
-                *flags,
-                str(inventory or self.inventory()),
-                f"deploys/{deploy}.py",
-            ],
+            self.command(deploy, *flags, inventory=inventory),
             cwd=self.folder,
-            env={**self._environment(), **(env or {})},
+            env={**self.environment(), **(env or {})},
             input=answer,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=within_s,
             check=False,
         )
         return Run(done.returncode, done.stdout, time.monotonic() - began)
 
-    def _environment(self) -> dict[str, str]:
+    def command(self, deploy: str, *flags: str, inventory: Path | None = None) -> list[str]:
+        """Return pyinfra's command line for a deploy, to be run in `folder`."""
+        pyinfra = str(Path(sys.executable).parent / "pyinfra")
+        return [pyinfra, *flags, str(inventory or self.inventory()), f"deploys/{deploy}.py"]
+
+    def environment(self) -> dict[str, str]:
         """Let pyinfra find the project's own drop-ins, unless somebody named others."""
         plugins = self._project / "plugins" if self._project else None
         mine = {FOLDER: str(plugins)} if plugins and plugins.is_dir() else {}

@@ -32,4 +32,32 @@ from selfbalance.deploys import status
 
 status()
 ''',
+    "deploys/handover.py": '''\
+"""The MASTER that --data node=NAME names gives its VIPs to the next node, and loses nothing."""
+
+from selfbalance.deploys import handover
+
+handover()
+''',
+    "deploys/drain.py": '''\
+"""Send a realserver no new clients:  --data node=NAME [--data timeout=SECONDS, 300 unless said]"""
+
+from selfbalance.deploys import drain
+
+drain()
+''',
+    "deploys/undrain.py": '''\
+"""Send a drained realserver clients again:  --data node=NAME"""
+
+from selfbalance.deploys import undrain
+
+undrain()
+''',
+    "deploys/upgrade.py": '''\
+"""Upgrade a component node by node:  --data component=keepalived|packages|reboot"""
+
+from selfbalance.deploys import upgrade
+
+upgrade()
+''',
 }

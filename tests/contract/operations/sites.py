@@ -21,7 +21,7 @@ TESTED = Path(selfbalance.__file__).parents[1]
 HELPERS = [HERE, *(_UNIT / room for room in ("model", "desired", "observed", "gates"))]
 PYINFRA = shutil.which("pyinfra", path=str(Path(sys.executable).parent)) or "pyinfra"
 ENTRY_POINT = "[pyinfra.connectors]\nnode = world:NodeConnector\n"
-LOOKING = {"look", "ask", "connect"}
+LOOKING = {"look", "ask", "connect", "versions", "boot", "beat"}
 
 CLUSTER = """\
 name = "web"
@@ -79,7 +79,8 @@ class Site:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in ("config.py", "deploys/cluster.py", "deploys/status.py"):
+        deploys = (f"deploys/{path.name}" for path in (REPOSITORY / "deploys").glob("*.py"))
+        for name in ("config.py", *deploys):
             (path / name).parent.mkdir(exist_ok=True)
             shutil.copy(REPOSITORY / name, path / name)
         entry_point = path / ".site" / "world-0.dist-info"
@@ -116,19 +117,21 @@ class Site:
         """Put a file there, its text dedented."""
         (self.path / name).write_text(dedent(text))
 
-    def run(self, deploy: str, *flags: str, answers: str = "") -> Run:
+    def run(self, deploy: str, *flags: str, answers: str = "", **environment: str) -> Run:
         """Run a deploy, with `-y` unless something is answered or it is a dry run."""
         yes = [] if answers or "--dry" in flags else ["-y"]
-        return self.run_words(*yes, *flags, "inventory.py", f"deploys/{deploy}.py", answers=answers)
+        return self.run_words(
+            *yes, *flags, "inventory.py", f"deploys/{deploy}.py", answers=answers, **environment
+        )
 
-    def run_words(self, *words: str, answers: str = "") -> Run:
+    def run_words(self, *words: str, answers: str = "", **environment: str) -> Run:
         """Run pyinfra's command line."""
         log = self.path / ".log"
         log.write_text("")
         done = subprocess.run(
             [PYINFRA, *words],
             cwd=self.path,
-            env=self.environment,
+            env={**self.environment, **environment},
             input=answers,
             capture_output=True,
             text=True,

@@ -34,7 +34,10 @@ def nodes(site, **more: dict[str, object]) -> None:
 
 def weights(site) -> dict[str, dict[str, int]]:
     """The weights that keepalived of each node has."""
-    return {name: has["running"][0][4] for name, has in site.world.items()}
+    return {
+        name: {real: weight for real, (weight, _) in has["running"][0][4].items()}
+        for name, has in site.world.items()
+    }
 
 
 def files(site, *names: str) -> list[object]:

@@ -6,9 +6,11 @@ observing script prints follows from that. A run leaves the world to the next on
 writes down all that reached a node in `$WORLD_LOG`, in one order.
 
 Host data changes one host: `down` refuses the connection; `fails` names kinds of commands that
-fail on it; `cut` lets its observation end in the middle; `deaf` nodes do not take what the kernel
-is told; `lacks` names modules that its kernel does not have; `cores` says how many CPUs it has, and
-a GiB of memory for each; `mac` is another MAC than it was given. All VIPs have one MASTER.
+fail on it, and `lost` those in which ssh is lost; `cut` lets its observation end in the middle;
+`deaf` nodes do not take what the kernel is told; `lacks` names modules that its kernel does not
+have; `cores` says how many CPUs it has, and a GiB of memory for each; `mac` is another MAC than it
+was given; the keepalived of a `stuck` node does not read what drains a realserver; `unread` names
+sections that its look could not see. All VIPs have one MASTER.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ import hashlib
 import io
 import json
 import os
+import re
+import signal
 import tarfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -26,10 +31,12 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import upkeep
 from blocks import Block
 from blocks import parse as read_config
 from looks import MEMORY_BYTES, bare, healthy, mac
-from printed import printed
+from paramiko import SSHException
+from printed import printed, with_section
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.output import echo
 from pyinfra.connectors.fake import FakeConnector
@@ -39,6 +46,7 @@ from selfbalance.deployment import Deployment
 from selfbalance.desired import places
 from selfbalance.model import Cluster
 from selfbalance.observed import (
+    Drain,
     NodeState,
     SeenFile,
     SeenMarks,
@@ -52,11 +60,14 @@ from selfbalance.plugins import Facts
 
 KINDS = {
     "section format": "look",
+    **upkeep.KINDS,
     "base64 -d | tar": "write",
     "modprobe -a": "kernel",
     "keepalived -t -f": "prove",
     "ipvsadm --save": "snapshot",
     "restart keepalived.service": "activate",
+    f"rm -f {places.DRAINED}-": "undrain",
+    f"{places.DRAINED}-": "drain",
     "dpkg -l": "ask",
     "apt-get update": "update",
     "install": "install",
@@ -64,7 +75,7 @@ KINDS = {
 }
 """What a command is for, by the first of these that it holds."""
 
-LOOKING = {"look", "ask"}
+LOOKING = {"look", "ask", *upkeep.LOOKING}
 GIB = 2**30
 
 
@@ -131,8 +142,36 @@ class World:
             has["files"][places.CONFIG] = has["files"].pop(places.STAGED_CONFIG)
         has["drop_in_read"] = has["drop_in_read"] or not has["running"] or " restart " in command
         has["running"] = _virtual_servers(has["files"][places.CONFIG][0])
+        if " restart " in command:
+            self._leave(name)
         has["master"] = has["master"] or not self.master(deployed.cluster)
         return True
+
+    def _leave(self, name: str) -> None:
+        """Let a MASTER hand over, if somebody is there."""
+        has = self.node(name)
+        heirs = [each for each in self.live() if each != name]
+        if has["master"] and heirs:
+            has["master"], self.node(heirs[0])["master"] = False, True
+
+    def restart(self, name: str, deployed: Deployment) -> None:
+        """Let another keepalived start with the same configuration; a broken one does not."""
+        has = self.node(name)
+        self._leave(name)
+        has["running"] = None if has["broken"] else _virtual_servers(has["files"][places.CONFIG][0])
+        has["master"] = not has["broken"] and (
+            has["master"] or self.master(deployed.cluster) is None
+        )
+
+    def drain(self, name: str, command: str) -> None:
+        """Write the file that the command writes, or remove the one that it removes."""
+        if kind_of(command) == "undrain":
+            (path,) = re.findall(rf"{places.DRAINED}-[\w-]+", command)
+            self.node(name)["files"].pop(path, None)
+            return
+        wrote = re.search(rf"printf '%s\\n' '(.*)' >({places.DRAINED}-[\w-]+)\.new", command)
+        assert wrote, command
+        self.node(name)["files"][wrote[2]] = [f"{wrote[1]}\n", 0o600]
 
     # What is seen.
 
@@ -147,7 +186,11 @@ class World:
         on_wire = (good if is_master else nothing).addresses[want.interface]
         return replace(
             nothing,
-            packages=good.packages if has["packages"] else {},
+            packages={**good.packages, "keepalived": upkeep.version_of(has)}
+            if has["packages"]
+            else {},
+            boot_id=upkeep.boot_id(name, has),
+            upgrade=upkeep.mark_of(has),
             files=_seen(has["files"], (file.path for file in want.all_files)),
             sysctls=_sysctls(good, has) if has["kernel"] else nothing.sysctls,
             modules=good.modules if has["kernel"] else nothing.modules,
@@ -160,7 +203,10 @@ class World:
             addresses={"lo": on_lo, want.interface: on_wire},
             held_resets=good.held_resets if has["vips"] else frozenset(),
             units={unit: self._unit(name, unit) for unit in want.units},
-            table=self._table(deployed, has["running"]) if runs else (),
+            table=self._table(deployed, has) if runs else (),
+            clock=int(time.time()),
+            drained=_drained(cluster, has["files"]),
+            sessions={(want.vips[0], 80): _next_of(has)},
             sync=good.sync if runs else frozenset(),
             demotion=good.demotion if runs else None,
             drop_in_read=runs and has["drop_in_read"],
@@ -194,7 +240,7 @@ class World:
         has = self.node(name)
         has["marks"] = has["files"].get(places.MARKS, [""])[0]
 
-    def _table(self, deployed: Deployment, services: list[Any]) -> tuple[SeenService, ...]:
+    def _table(self, deployed: Deployment, has: dict[str, Any]) -> tuple[SeenService, ...]:
         """The table that keepalived made; a node whose keepalived is dead has weight 0."""
         live = {
             address
@@ -214,14 +260,14 @@ class World:
                         ip_address(real),
                         0 if protocol == "fwm" else port,
                         "Route",
-                        weight * (ip_address(real) in live),
+                        _effective(weight, tracked, has) * (ip_address(real) in live),
                         0,
                         0,
                     )
-                    for real, weight in weights.items()
+                    for real, (weight, tracked) in weights.items()
                 ),
             )
-            for vip, port, scheduler, flags, weights in services
+            for vip, port, scheduler, flags, weights in has["running"]
             for protocol in ["fwm" if vip in _UNSPECIFIED else "tcp"]
         )
 
@@ -259,10 +305,48 @@ def _virtual_servers(config: str) -> list[Any]:
                 for block in server.inside
                 if block.words[0].startswith(("mh-", "sh-"))
             ],
-            {real.words[1]: int(real.get("weight")) for real in server.all("real_server")},
+            {
+                real.words[1]: [int(real.get("weight")), _tracked(real, files)]
+                for real in server.all("real_server")
+            },
         ]
-        for server in read_config(config).all("virtual_server")
+        for whole in [read_config(config)]
+        for files in [{each.words[1]: each.get("file") for each in whole.all("track_file")}]
+        for server in whole.all("virtual_server")
     ]
+
+
+def _tracked(real: Block, files: dict[str, str]) -> str:
+    """The file whose number is taken off a realserver's weight."""
+    check = real.one("FILE_CHECK")
+    assert check.get("weight") == "-1"
+    return files[check.get("track_file")]
+
+
+def _effective(weight: int, tracked: str, has: dict[str, Any]) -> int:
+    """keepalived reads the first number, whatever comes after it; where there is no file, 0."""
+    text = "" if has.get("stuck") else has["files"].get(tracked, [""])[0]
+    number = re.match(r"\d+", text)
+    return max(0, weight - int(number[0])) if number else weight
+
+
+def _drained(cluster: Cluster, files: dict[str, Any]) -> dict[str, Drain]:
+    """What the files of drained nodes say."""
+    said = {node.name: files.get(places.drained(node.name), [""])[0] for node in cluster.nodes}
+    return {
+        name: Drain(words[2].strip(), int(words[1])) if words[1:] else Drain("a hand", None)
+        for name, text in said.items()
+        for words in [text.split(None, 2)]
+        if words
+    }
+
+
+def _next_of(has: dict[str, Any]) -> int:
+    """How many sessions this look counts; a list in `serves` has the next looks' counts."""
+    serves = has.get("serves", 0)
+    if isinstance(serves, list):
+        return serves.pop(0) if serves else 0
+    return serves
 
 
 def _vip(server: Block) -> str:
@@ -299,6 +383,24 @@ def record(host: str, kind: str, what: str) -> None:
         os.close(log)
 
 
+_steps_left = {
+    signal.SIGKILL: int(os.environ.get("WORLD_KILL", "0")),
+    signal.SIGINT: int(os.environ.get("WORLD_INTERRUPT", "0")),
+}
+
+
+def _perhaps_the_end(kind: str) -> None:
+    """Kill the run, as a power loss would, after so many commands that changed something.
+
+    Or interrupt it, as Ctrl-C does.
+    """
+    for number, left in _steps_left.items():
+        if kind not in LOOKING and left:
+            _steps_left[number] = left - 1
+            if left == 1:
+                os.kill(os.getpid(), number)
+
+
 class NodeConnector(FakeConnector):
     """`@node/NAME`: a host NAME of this world."""
 
@@ -318,25 +420,46 @@ class NodeConnector(FakeConnector):
         if print_input:
             echo(f"{self.host.print_prefix}>>> {text}", err=True)
         gevent.sleep(0)
+        if kind in self.host.data.get("lost", ()):
+            raise SSHException("SSH session not active")
         if kind in self.host.data.get("fails", ()):
             return False, CommandOutput([OutputLine("stderr", f"{kind} went wrong")])
         said = self._did(kind, text, arguments.get("_stdin"))
         if said is None:
             return False, CommandOutput([OutputLine("stderr", f"{kind} could not be done")])
+        _perhaps_the_end(kind)
         lines = said.splitlines()
         if print_output:
             for line in lines:
                 echo(f"{self.host.print_prefix}{line}", err=True)
         return True, CommandOutput([OutputLine("stdout", line) for line in lines])
 
+    def _looked(self, name: str, deployed: Deployment) -> str:
+        """What a look prints."""
+        for fault in ("deaf", "lacks", "cores", "mac", "stuck"):
+            WORLD.node(name)[fault] = self.host.data.get(fault, ())
+        said = printed(WORLD.look(deployed, name), deployed.desired[name])
+        for section in self.host.data.get("unread", ()):
+            said = with_section(said, section, [f"!{section} went wrong"])
+        return said[: len(said) // 2] if self.host.data.get("cut", False) else said
+
     def _did(self, kind: str, text: str, stdin: str | None) -> str | None:
         """What a command prints, None where it fails."""
         name, deployed = self.host.name, self.host.data.get("selfbalance")
         if kind == "look":
-            for fault in ("deaf", "lacks", "cores", "mac"):
-                WORLD.node(name)[fault] = self.host.data.get(fault, ())
-            said = printed(WORLD.look(deployed, name), deployed.desired[name])
-            return said[: len(said) // 2] if self.host.data.get("cut", False) else said
+            return self._looked(name, deployed)
+        has = WORLD.node(name)
+        if kind in upkeep.KINDS.values():
+            said = upkeep.did(name, has, kind, text)
+            if kind in {"upgrade", "put back"}:
+                WORLD.restart(name, deployed)
+            WORLD.keep()
+            return said
+        return self._deployed(kind, text, stdin)
+
+    def _deployed(self, kind: str, text: str, stdin: str | None) -> str | None:
+        """What a command of cluster.py, drain.py or handover.py prints, None where it fails."""
+        name, deployed = self.host.name, self.host.data.get("selfbalance")
         has = WORLD.node(name)
         if kind == "write":
             assert stdin is not None
@@ -354,6 +477,8 @@ class NodeConnector(FakeConnector):
         elif kind == "activate":
             if not WORLD.activate(name, text, deployed):
                 return None
+        elif kind in {"drain", "undrain"}:
+            WORLD.drain(name, text)
         elif kind == "snapshot" and "base64" in text:
             table = f"-A -t 192.0.2.10:80 -s mh # of {name}\n"
             config = has["files"].get(places.CONFIG, [""])[0]

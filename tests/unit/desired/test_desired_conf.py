@@ -22,6 +22,9 @@ def test_the_middle_one_of_three_nodes():
     assert [" ".join(block.words) for block in web2.inside] == [
         "global_defs",
         "track_file demotion",
+        "track_file drained-web1",
+        "track_file drained-web2",
+        "track_file drained-web3",
         "bfd_instance web1",
         "bfd_instance web3",
         "vrrp_instance web",
@@ -40,7 +43,7 @@ def test_the_middle_one_of_three_nodes():
         "vrrp_priority": "-20",
         "bfd_priority": "-20",
     }
-    assert web2.one("track_file").meaning == {
+    assert web2.one("track_file", "demotion").meaning == {
         "file": "/var/lib/selfbalance/demotion",
         "weight": "-1",
     }
@@ -66,13 +69,16 @@ def test_the_middle_one_of_three_nodes():
         "virtual_ipaddress": {"192.0.2.10/32": "dev bond0"},
     }
     http = web2.one("virtual_server", "192.0.2.10", "80").meaning
-    peer = {
-        "weight": "1",
-        "inhibit_on_failure": "",
-        "TCP_CHECK": {"connect_port": "80"},
-        "BFD_CHECK": {"name": "web1"},
-    }
-    myself = {name: value for name, value in peer.items() if name != "BFD_CHECK"}
+
+    def real(name: str, *others: tuple[str, object]) -> dict[str, object]:
+        return {
+            "weight": "1",
+            "inhibit_on_failure": "",
+            "FILE_CHECK": {"track_file": f"drained-{name}", "weight": "-1"},
+            "TCP_CHECK": {"connect_port": "80"},
+            **dict(others),
+        }
+
     assert http == {
         "lvs_sched": "mh",
         "mh-port": "",
@@ -83,9 +89,9 @@ def test_the_middle_one_of_three_nodes():
         "connect_timeout": "1",
         "retry": "1",
         "delay_before_retry": "1",
-        "real_server 192.0.2.11 80": peer,
-        "real_server 192.0.2.12 80": myself,
-        "real_server 192.0.2.13 80": {**peer, "BFD_CHECK": {"name": "web3"}},
+        "real_server 192.0.2.11 80": real("web1", ("BFD_CHECK", {"name": "web1"})),
+        "real_server 192.0.2.12 80": real("web2"),
+        "real_server 192.0.2.13 80": real("web3", ("BFD_CHECK", {"name": "web3"})),
     }
 
 
@@ -294,7 +300,13 @@ def test_a_check_is_the_services_own(check, meaning):
     http = file.one("virtual_server", "192.0.2.10", "80").one("real_server", "192.0.2.11")
     https = file.one("virtual_server", "192.0.2.10", "443").one("real_server", "192.0.2.11")
 
-    assert http.meaning == {"weight": "1", "inhibit_on_failure": "", **meaning}
+    drain = {"track_file": "drained-web1", "weight": "-1"}
+    assert http.meaning == {
+        "weight": "1",
+        "inhibit_on_failure": "",
+        "FILE_CHECK": drain,
+        **meaning,
+    }
     assert https.one("TCP_CHECK").meaning == {"connect_port": "443"}
 
 
@@ -334,6 +346,7 @@ def test_two_instances_have_a_file_and_a_priority_each():
     assert {block.words[1]: block.get("file") for block in web2.all("track_file")} == {
         "demotion": "/var/lib/selfbalance/demotion",
         "demotion-52": "/var/lib/selfbalance/demotion-52",
+        **{f"drained-web{n}": f"/var/lib/selfbalance/drained-web{n}" for n in (1, 2, 3)},
     }
     assert [
         (
@@ -384,10 +397,32 @@ def test_marked_services_have_neither_port_nor_protocol():
     )
 
 
+@pytest.mark.parametrize(("case", "name"), [*EVERY.args[1], ("active", "web2")])
+def test_each_realserver_of_a_director_has_a_file_by_which_it_is_drained(case, name):
+    described = {**CASES, "active": ACTIVE}[case]
+    file = conf(described, name)
+    names = {
+        str(address): node.name
+        for node in described.nodes
+        for address in (node.address, node.address6)
+        if address is not None
+    }
+    files = {b.words[1]: b.get("file") for b in file.all("track_file") if "drained" in b.words[1]}
+
+    assert files == {f"drained-{node.name}": places.drained(node.name) for node in described.nodes}
+    reals = [real for s in file.all("virtual_server") for real in s.all("real_server")]
+    assert reals
+    for real in reals:
+        assert real.one("FILE_CHECK").meaning == {
+            "track_file": f"drained-{names[real.words[1]]}",
+            "weight": "-1",
+        }
+
+
 def test_a_vip_that_is_taken_out_leaves_its_file_to_nobody():
     three = [{"address": f"192.0.2.{n}", "vrid": n} for n in (100, 101, 102)]
     tracked = [
-        [block.words[1] for block in conf(cluster(*changes)).all("track_file")]
+        [b.words[1] for b in conf(cluster(*changes)).all("track_file") if "demotion" in b.words[1]]
         for changes in (
             (("standby", "source-mac"), ("vips", three)),
             (("standby", "source-mac"), ("vips", [three[0], three[2]])),

@@ -23,7 +23,8 @@ _WORDS = """
     garp_master_refresh vrrp_notify_fifo virtual_ipaddress virtual_ipaddress_excluded virtual_server
     net_namespace_ipvs lvs_notify_fifo
     lvs_sched mh-port mh-fallback sh-port sh-fallback lvs_method protocol delay_loop connect_timeout
-    retry delay_before_retry real_server inhibit_on_failure TCP_CHECK HTTP_GET virtualhost
+    retry delay_before_retry real_server inhibit_on_failure TCP_CHECK HTTP_GET FILE_CHECK
+    virtualhost
     connect_port url path status_code BFD_CHECK name ADDRESS # }
 """
 KEYWORDS = set(_WORDS.split())

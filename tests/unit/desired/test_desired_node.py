@@ -54,11 +54,14 @@ def test_files_are_roots_alone_and_none_lies_in_tmp(case):
             )
 
 
+ROOTS_OWN = ("/etc/", "/var/lib/selfbalance", "/var/log/", "/run/")
+
+
 def test_no_place_of_a_node_is_in_tmp():
     paths = [value for name, value in vars(places).items() if name.isupper()]
 
     assert len(paths) >= 10
-    assert all(path.startswith(("/etc/", "/var/lib/selfbalance", "/run/")) for path in paths)
+    assert all(path.startswith(ROOTS_OWN) for path in paths)
 
 
 @EVERY
@@ -180,6 +183,9 @@ def test_the_vips_stand_on_lo_before_keepalived_starts():
         "flower ip_proto tcp src_ip 192.0.2.10 tcp_flags 0x4/0x14 action drop",
         "ExecStart=/sbin/tc filter replace dev bond0 egress pref 54 protocol ipv6 handle 2 "
         "flower ip_proto tcp src_ip 2001:db8::10 tcp_flags 0x4/0x14 action drop",
+        # What a tunnel has left, if the cluster had one.
+        "ExecStart=-/sbin/tc filter del dev bond0 egress pref 55",
+        "ExecStart=-/sbin/tc filter del dev bond0 egress pref 56",
     ]
     assert "Before=keepalived.service" in unit
     assert "After=systemd-modules-load.service systemd-sysctl.service network-online.target" in unit

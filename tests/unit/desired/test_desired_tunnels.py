@@ -78,6 +78,23 @@ def test_two_nodes_that_only_serve_do_not_watch_each_other():
     assert [b.words[1] for b in conf(described, "web1").all("bfd_instance")] == ["web2", "web3"]
 
 
+def test_who_only_serves_is_drained_by_the_directors_and_drains_nobody():
+    described = routed(V4)
+
+    drained = {
+        name: [
+            b.get("file")
+            for b in conf(described, name).all("track_file")
+            if "drained" in b.words[1]
+        ]
+        for name in ("web1", "web2", "web3")
+    }
+
+    everybody = [places.drained(node.name) for node in described.nodes]
+    assert drained == {"web1": everybody, "web2": everybody, "web3": []}
+    assert not conf(described, "web3").anywhere("FILE_CHECK")
+
+
 def test_a_director_tunnels_to_all_and_speaks_vrrp_to_directors_only():
     web1 = conf(routed(V4), "web1")
     service = web1.one("virtual_server", "192.0.2.10", "80")

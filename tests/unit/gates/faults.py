@@ -23,6 +23,7 @@ from looks import (
 
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import (
+    Drain,
     NodeState,
     Role,
     SeenMarks,
@@ -254,6 +255,9 @@ _GUARD = "/etc/keepalived/selfbalance-guard"
 _DAEMON = "keepalived.service"
 _TWO = frozenset({"mh-port"})
 _MISSING = SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
+
+
+BY_HAND = Drain("somebody by hand", None)
 
 
 def apart() -> Look:
@@ -861,6 +865,51 @@ FAULTS = {
             ),
         ),
         active,
+    ),
+    "drained on some directors only": Fault(
+        lambda look: look.drain("web3", ["web1", "web2"]),
+        (
+            ("director", None, "IPVS tables differ"),
+            ("realservers", "web3", "web3 is drained on web1 and web2, but not on web3"),
+        ),
+    ),
+    "drained, and no keepalived has taken it": Fault(
+        lambda look: look.drain("web3").weigh(1, "web3"),
+        tuple(
+            (
+                "realservers",
+                name,
+                f"web3 is drained, but has weight on {name}: keepalived there has not taken it",
+            )
+            for name in ("web1", "web2", "web3")
+        ),
+    ),
+    "drained by hand by too small a number": Fault(
+        lambda look: look.drain("web1", drain=BY_HAND).weigh(4, "web1"),
+        tuple(
+            ("realservers", name, f"web1 is drained, but has weight on {name}")
+            for name in ("web1", "web2", "web3")
+        ),
+    ),
+    "drained on one director of a cluster of tables apart": Fault(
+        lambda look: look.drain("web1", ["web3"]),
+        (
+            ("director", None, "IPVS tables differ"),
+            ("realservers", "web1", "web1 is drained on web3, but not on web1 and web2"),
+        ),
+        apart,
+    ),
+    "drained on one director of two": Fault(
+        lambda look: look.drain("web3", ["web1"]),
+        (
+            ("director", None, "IPVS tables differ"),
+            ("realservers", "web3", "web3 is drained on web1, but not on web2"),
+        ),
+        routed,
+    ),
+    "one drained, the check of another one fails": Fault(
+        lambda look: look.drain("web3").weigh(0, "web1"),
+        (("realservers", "web1", "web1 has weight 0 for 192.0.2.10:80 on web1 and web2 and web3"),),
     ),
     "weight 0 of a marked service": Fault(
         lambda look: look.weigh(0, "web3"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -17,6 +17,7 @@ from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import (
     ClusterState,
+    Drain,
     NodeState,
     Role,
     SeenFile,
@@ -25,7 +26,9 @@ from selfbalance.observed import (
     SeenRealserver,
     SeenService,
     SeenUnit,
+    Stage,
     Unobserved,
+    UpgradeMark,
 )
 from selfbalance.plugins import Facts, Plugins, Problem
 
@@ -36,6 +39,19 @@ VIP = IPv4Address("192.0.2.10")
 VIP6 = IPv6Address("2001:db8:5b::10")
 MEMORY_BYTES = 320 * 2**20
 """What a node of the lab has, in whole 64 MiB."""
+CLOCK = 1_795_383_051
+"""The nodes' clock, in seconds since 1970."""
+DRAIN = Drain("ops@bastion", CLOCK - 41 * 60)
+UPGRADE = UpgradeMark(
+    run="0123456789ab",
+    by="ops@bastion",
+    since=CLOCK - 60,
+    component="keepalived",
+    stage=Stage.PLANNED,
+    before={"keepalived": "1:2.2.7-1+b2"},
+    target={"keepalived": "1:2.3.3-1"},
+    boot="00000000-0000-4000-8000-000000000000",
+)
 STRANGER = "02:00:5e:10:00:00"
 ROUTER = "02:5b:00:00:01:00"
 
@@ -245,6 +261,7 @@ def bare(cluster: Cluster, name: str, want: DesiredNode | None = None) -> NodeSt
             unit: SeenUnit("not-found", "inactive", "dead", "", needs_reload=False)
             for unit in want.units
         },
+        clock=CLOCK,
         listening=frozenset((any_, port) for port in ports for any_ in _ANY),
         peer_macs={peer: mac(cluster, peer) for peer in want.peers},
     )
@@ -285,6 +302,12 @@ class Look:
         self.nodes[name] = state
         return self
 
+    def upgrading(self, mark: UpgradeMark = UPGRADE, **stages: Stage) -> Look:
+        """Leave the mark of an upgrade on nodes, at a stage each."""
+        for name, stage in stages.items():
+            self.change(name, upgrade=replace(mark, stage=stage))
+        return self
+
     def unobserved(self, name: str, reason: str = "ssh timed out") -> Look:
         """Have a node that does not answer."""
         self.nodes[name] = Unobserved(name, reason)
@@ -309,25 +332,37 @@ class Look:
         return self.weigh(0, name, seen_by=[n for n in self.nodes if n != name])
 
     def weigh(self, weight: int, name: str, seen_by: list[str] | None = None) -> Look:
-        """Give a realserver another weight in the tables of `seen_by`, of all unless given."""
+        """Give a realserver another weight in all tables of `seen_by`, of all unless given."""
         node = self.cluster.node(name)
         for each in seen_by or list(self.nodes):
             state = self.nodes[each]
             assert isinstance(state, NodeState)
-            table = tuple(
-                replace(
-                    service,
-                    realservers=tuple(
-                        replace(real, weight=weight)
-                        if real.address in (node.address, node.address6)
-                        else real
-                        for real in service.realservers
-                    ),
+            tables = {
+                field: tuple(
+                    replace(
+                        service,
+                        realservers=tuple(
+                            replace(real, weight=weight)
+                            if real.address in (node.address, node.address6)
+                            else real
+                            for real in service.realservers
+                        ),
+                    )
+                    for service in getattr(state, field)
                 )
-                for service in state.table
-            )
-            self.change(each, table=table)
+                for field in ("table", "kept")
+            }
+            self.change(each, **tables)
         return self
+
+    def drain(self, name: str, told: Sequence[str] = (), drain: Drain = DRAIN) -> Look:
+        """Drain a realserver on the directors `told`, on all unless given; they have taken it."""
+        directors = [node.name for node in self.cluster.nodes if node.director]
+        for each in told or directors:
+            state = self.nodes[each]
+            assert isinstance(state, NodeState)
+            self.change(each, drained={**state.drained, name: drain})
+        return self.weigh(0, name, seen_by=list(told or directors))
 
     @property
     def view(self) -> View:

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from looks import (
     ACTIVE,
     APART,
+    CLOCK,
     CLUSTER,
     DUAL,
     NAMES,
     PLUGINS,
     ROUTED,
     ROUTED_APART,
+    UPGRADE,
     VIP,
     VIP6,
     Look,
@@ -34,8 +36,8 @@ from printed import SECTIONS
 from selfbalance import Node
 from selfbalance.desired import desire
 from selfbalance.gates import View, judge
-from selfbalance.observed import ClusterState, NodeState, Unobserved
-from selfbalance.plugins import Plugins, hook
+from selfbalance.observed import ClusterState, Drain, NodeState, Stage, Unobserved
+from selfbalance.plugins import Plugins, Problem, Verdict, hook
 
 EVERY_FAULT = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 
@@ -178,7 +180,7 @@ def test_whatever_comes_together_gates_answer_and_each_problem_can_be_acted_on(c
     for name in names:
         try:
             FAULTS[name].put(look)
-        except (AssertionError, IndexError, KeyError, ValueError):
+        except (AssertionError, IndexError, KeyError, StopIteration, ValueError):
             continue  # what it would break is gone already
 
     problems = [problem for some in look.problems().values() for problem in some]
@@ -250,6 +252,166 @@ def test_bare_nodes_are_bad_at_every_gate_that_something_is_missing_for():
         look.nodes[name] = bare(CLUSTER, name)
 
     assert list(look.problems()) == ["nodes", "vip", "realservers", "kernel", "drift"]
+
+
+# --- upgrades ---
+
+
+def _upgrade_notes(look: Look) -> tuple[Problem, ...]:
+    return judge(look.view, PLUGINS)["nodes"].notes
+
+
+def test_where_no_upgrade_has_left_a_mark_there_is_nothing_to_note():
+    assert _upgrade_notes(Look()) == ()
+
+
+def test_an_upgrade_that_has_not_ended_is_one_note_and_no_problem():
+    look = Look().upgrading(web2=Stage.IN_PROGRESS, web3=Stage.PLANNED)
+
+    assert look.said() == []
+    assert _upgrade_notes(look) == (
+        Problem(
+            "an upgrade of keepalived by ops@bastion has not ended: web2 in progress, web3 planned",
+            None,
+            "go on: upgrade.py --data component=keepalived",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ((Stage.PLANNED, Stage.PLANNED, Stage.PLANNED), "web1 web2 web3 planned"),
+        (
+            (Stage.DONE, Stage.PLANNED, Stage.IN_PROGRESS),
+            "web3 in progress, web2 planned, web1 done",
+        ),
+        ((Stage.DONE, Stage.DONE, Stage.DONE), "web1 web2 web3 done"),
+    ],
+)
+def test_nodes_are_named_by_how_far_they_are(stages, words):
+    (note,) = _upgrade_notes(Look().upgrading(**dict(zip(NAMES, stages, strict=True))))
+
+    assert note.what.endswith(f"has not ended: {words}")
+
+
+def test_packages_that_were_named_have_to_be_named_again():
+    mark = replace(UPGRADE, component="packages", named=True, target={"nginx": "2", "curl": "3"})
+
+    (note,) = _upgrade_notes(Look().upgrading(mark, web1=Stage.PLANNED))
+
+    assert note.what.startswith("an upgrade of nginx curl by ops@bastion has not ended")
+    assert note.remedy == ("go on: upgrade.py --data component=packages --data packages=nginx,curl")
+
+
+def test_a_mark_that_cannot_be_read_is_a_problem():
+    look = Look().upgrading(web1=Stage.PLANNED).unknown("web1", "upgrade")
+
+    assert _upgrade_notes(look) == ()
+    assert [what for _, _, what in found(look)] == [
+        "web1: upgrade could not be observed: upgrade went wrong"
+    ]
+
+
+# --- drained ---
+
+
+def _realservers(look: Look) -> Verdict:
+    return judge(look.view, PLUGINS)["realservers"]
+
+
+@pytest.mark.parametrize("cluster", [CLUSTER, DUAL, APART, ROUTED, ROUTED_APART, ACTIVE], ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_drained_node_is_a_note_and_no_problem(cluster, name):
+    look = Look(cluster).drain(name)
+
+    assert look.said() == []
+    said = _realservers(look)
+    rest = " ".join(each for each in NAMES if each != name)
+    assert said.seen == f"{rest} answer through the VIP, {name} drained"
+    assert said.notes == (
+        Problem(
+            f"{name} has been drained for 41 min by ops@bastion",
+            name,
+            f"put it back: undrain.py --data node={name}",
+        ),
+    )
+
+
+def test_where_nobody_is_drained_is_nothing_to_note():
+    assert _realservers(Look()).notes == ()
+
+
+def test_several_that_are_drained_are_a_note_each():
+    said = _realservers(Look().drain("web3").drain("web1", drain=Drain("me@here", CLOCK)))
+
+    assert said.seen == "web2 answer through the VIP, web1 web3 drained"
+    assert [note.what for note in said.notes] == [
+        "web1 has been drained for 0 s by me@here",
+        "web3 has been drained for 41 min by ops@bastion",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        (0, "0 s"),
+        (-5, "0 s"),  # another machine's clock wrote it
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 d"),
+    ],
+)
+def test_how_long_is_said_as_a_person_would(since, words):
+    (note,) = _realservers(Look().drain("web3", drain=Drain("ops@bastion", CLOCK - since))).notes
+
+    assert note.what == f"web3 has been drained for {words} by ops@bastion"
+
+
+def test_what_a_hand_wrote_says_not_since_when():
+    (note,) = _realservers(Look().drain("web3", drain=Drain("somebody by hand", None))).notes
+
+    assert note.what == "web3 has been drained by somebody by hand"
+
+
+def test_a_file_on_a_node_that_only_serves_drains_nobody():
+    look = Look(ROUTED).change("web3", drained={"web1": Drain("ops@bastion", CLOCK)})
+
+    assert look.said() == []
+    assert look.view.drained() == {}
+
+
+def test_a_director_whose_files_could_not_be_read_is_not_said_to_be_untold():
+    look = Look().drain("web3").unknown("web1", "drained")
+
+    said = found(look)
+
+    assert said[0] == ("nodes", "web1", "web1: drained could not be observed: drained went wrong")
+    assert not any("but not on" in what for _, _, what in said)
+
+
+def test_a_dead_keepalived_has_nothing_to_take():
+    look = Look().drain("web3").dead("web1")
+
+    assert not any("has weight on web1" in what for _, _, what in found(look))
+
+
+def test_the_masters_copy_of_a_table_apart_counts_too():
+    look = Look(APART).drain("web3")
+    fresh = Look(APART).nodes["web2"]
+    assert isinstance(fresh, NodeState)
+
+    look.change("web2", table=fresh.table)
+
+    assert ("realservers", "web2", "web3 is drained, but has weight on web2: keepalived there has "
+            "not taken it") in found(look)  # fmt: skip
+
+
+def test_a_notes_words_do_not_close_a_gate():
+    assert Verdict("fine", notes=(Problem("know this"),)).good
 
 
 def test_counters_and_order_are_no_difference():

@@ -63,7 +63,10 @@ SECTIONS = [
     "kept",
     "sync",
     "demotion",
+    "drained",
+    "upgrade",
     "listening",
+    "sessions",
     "drop_in",
     "keepalived",
     "claims",
@@ -208,10 +211,21 @@ def _sync(state: NodeState, want: DesiredNode) -> list[str]:
 
 def _listening(state: NodeState, _want: DesiredNode) -> list[str]:
     """Words of 32 bits in the node's byte order, which is little-endian where Debian runs."""
+    return [_hex(*endpoint) for endpoint in sorted(state.listening, key=str)]
+
+
+def _hex(address: IPAddress, port: int) -> str:
+    words = struct.iter_unpack("<I", address.packed)
+    return "".join(f"{word:08X}" for (word,) in words) + f":{port:04X}"
+
+
+def _drained(state: NodeState, _want: DesiredNode) -> list[str]:
     return [
-        "".join(f"{word:08X}" for (word,) in struct.iter_unpack("<I", address.packed))
-        + f":{port:04X}"
-        for address, port in sorted(state.listening, key=str)
+        str(state.clock),
+        *(
+            f"{name} 1" if drain.since is None else f"{name} 65535 {drain.since} {drain.by}"
+            for name, drain in state.drained.items()
+        ),
     ]
 
 
@@ -273,7 +287,13 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "kept": _kept,
     "sync": _sync,
     "demotion": lambda state, _: [] if state.demotion is None else [str(state.demotion)],
+    "drained": _drained,
+    "upgrade": lambda state, _: [state.upgrade.line()] if state.upgrade else [],
     "listening": _listening,
+    "sessions": lambda state, _: [
+        str(sum(state.sessions.values())),
+        *(f"{_hex(*at)} {count}" for at, count in state.sessions.items()),
+    ],
     "drop_in": _drop_in,
     "keepalived": _keepalived,
     "claims": _claims,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
+import time
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from clusters import PASSWORD, clusters, steady
 from hypothesis import given
-from looks import CLUSTER, DUAL, ROUTED, bare, described, desired, healthy
-from printed import SECTIONS
+from looks import CLUSTER, DUAL, ROUTED, VIP, bare, described, desired, healthy
+from printed import SECTIONS, printed, with_section
 
 from selfbalance import Node, VrrpOptions
 from selfbalance.desired import masked
-from selfbalance.observed import observation_script, parse
+from selfbalance.observed import Drain, NodeState, observation_script, parse
 
 PERL = files("selfbalance.observed").joinpath("claims.pl").read_text(encoding="utf-8")
 WITH_PASSWORD = described(
@@ -158,7 +161,7 @@ def test_a_director_asks_realservers_in_a_tunnel_and_one_that_only_serves_asks_n
         "real=web3=2001:db8:5c::13",
     ]
     assert line_of(asked["web3"], "perl - ")[5:-4] == ["port=80"]
-    assert line_of(asked["web3"], "for each in")[3:5] == ["tunl0", "ip6tnl0;"]
+    assert line_of(asked["web3"], "for each in tunl0")[3:5] == ["tunl0", "ip6tnl0;"]
     assert "--signum=JSON" in asked["web1"]
     assert "--signum=JSON" not in asked["web3"]
 
@@ -223,6 +226,109 @@ def test_on_this_machine_it_runs_to_its_end_and_what_is_not_there_is_unknown():
     assert (state.cores, state.memory_bytes > 0) == (os.cpu_count(), True)
     assert len(state.boot_id) == 36
     assert state.distribution
+
+
+def part_of(text: str, section: str, below: Path) -> str:
+    """One section of the script, whose files are those of a folder."""
+    _, _, rest = text.partition(f"    section {section}\n")
+    functions = text[text.index("section() {") : text.index("look() {")]
+    part = functions + f"section {section}\n" + rest.partition("\n    section ")[0]
+    return re.sub(r"(?<![\w./-])/(var|proc)/", rf"{below}/\1/", part)
+
+
+def run_part(section: str, below: Path, cluster=CLUSTER, name: str = "web1") -> list[str]:
+    """What one section prints, in `parse()`'s own words."""
+    ran = subprocess.run(
+        ["sh"],
+        input=part_of(script(cluster, name), section, below),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    first, *lines = ran.stdout.splitlines()
+    assert first == f"##{section}"
+    return lines
+
+
+def parsed(section: str, lines: list[str]) -> NodeState:
+    """A healthy node that printed these lines in one section."""
+    text = printed(healthy()["web1"], desired()["web1"])
+    state = parse("web1", with_section(text, section, lines))
+    assert not state.unknown
+    return state
+
+
+def test_a_shell_reads_who_is_drained(tmp_path):
+    folder = tmp_path / "var/lib/selfbalance"
+    folder.mkdir(parents=True)
+    (folder / "drained-web3").write_text("65535 1795380591 CORP\\new ops@bastion\n")
+    (folder / "drained-web2").write_text("")
+    (folder / "drained-web1").write_text("1")
+    (folder / "drained-stranger").write_text("1\n")
+
+    clock, *lines = run_part("drained", tmp_path)
+
+    assert abs(int(clock) - time.time()) < 60
+    assert lines == ["web1 1", "web3 65535 1795380591 CORP\\new ops@bastion"]
+    assert parsed("drained", [clock, *lines]).drained == {
+        "web1": Drain("somebody by hand", None),
+        "web3": Drain("CORP\\new ops@bastion", 1_795_380_591),
+    }
+
+
+_STATES = {
+    "01": "ESTABLISHED",
+    "04": "FIN_WAIT1",
+    "08": "CLOSE_WAIT",
+    "09": "LAST_ACK",
+    "0B": "CLOSING",
+}
+_OTHERS = ("02", "03", "05", "06", "07", "0A", "0C")
+_HEAD = "  sl  local_address rem_address   st tx_queue rx_queue\n"
+
+
+def _socket(local: str, state: str) -> str:
+    return f"   0: {local} 0100007F:C350 {state} 00000000:00000000 00:00000000\n"
+
+
+@pytest.mark.parametrize("six", [True, False], ids=["with IPv6", "without"])
+def test_a_shell_counts_who_is_served_and_nobody_else(tmp_path, six):
+    """Whoever waits out its end, or knocks only, has nothing to lose; nor is ssh a service."""
+    folder = tmp_path / "proc/net"
+    folder.mkdir(parents=True)
+    vip = "0A0200C0:0050"
+    lines = [_socket(vip, state) for state in (*_STATES, *_OTHERS)]
+    lines += [_socket("0A0200C0:0016", "01"), _socket("0100007F:0051", "01")]
+    (folder / "tcp").write_text(_HEAD + "".join(lines))
+    if six:
+        mapped = _socket("0000000000000000FFFF00000A0200C0:0050", "01")
+        (folder / "tcp6").write_text(_HEAD + mapped)
+
+    found = run_part("sessions", tmp_path)
+
+    assert found[0] == str(len(_STATES) + six)
+    assert parsed("sessions", found).sessions == {(VIP, 80): len(_STATES) + six}
+
+
+def test_a_shell_that_cannot_count_does_not_say_zero(tmp_path):
+    (tmp_path / "proc/net").mkdir(parents=True)
+
+    ran = subprocess.run(
+        ["sh"],
+        input=part_of(script(), "sessions", tmp_path),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+    assert "!connections could not be counted" in ran.stdout.splitlines()
+
+
+def test_every_service_is_counted_and_each_port_once():
+    (line,) = (line for line in script(DUAL).splitlines() if "count[$2]++" in line)
+
+    assert "/:(0050|01BB)$/" in line
 
 
 @pytest.mark.parametrize("state", [healthy()["web1"], bare(CLUSTER, "web1")])

@@ -12,7 +12,15 @@ from looks import Look, desired, healthy
 from printed import SECTIONS, printed, section_of, with_section
 from recordings import RECORDED
 
-from selfbalance.observed import NodeState, Role, SeenRealserver, SeenService, SeenUnit, parse
+from selfbalance.observed import (
+    Drain,
+    NodeState,
+    Role,
+    SeenRealserver,
+    SeenService,
+    SeenUnit,
+    parse,
+)
 
 
 def seen(section: str, *lines: str, name: str = "web1") -> NodeState:
@@ -116,8 +124,11 @@ def _judged(name: str, section: str, lines: list[str]) -> list[str]:
     return look.said()
 
 
+MAY_BE_EMPTY = {"demotion", "recorded", "marks", "kept", "upgrade"}
+
+
 @pytest.mark.parametrize("name", ["web1", "web2"])
-@pytest.mark.parametrize("section", sorted({*SECTIONS} - {"demotion", "recorded", "marks", "kept"}))
+@pytest.mark.parametrize("section", sorted({*SECTIONS} - MAY_BE_EMPTY))
 def test_an_empty_section_is_never_healthy(section, name):
     assert _judged(name, section, section_of(TEXTS[name], section)) == []
     assert _judged(name, section, [])
@@ -328,6 +339,54 @@ def test_a_daemon_of_each_kind_is_both():
     assert seen("sync").sync == frozenset()
 
 
+def test_drained_nodes_say_since_when_and_by_whom():
+    state = seen("drained", "1795383051", "web3 65535 1795380591 ops@bastion", "web1 7 12 a b c")
+
+    assert state.clock == 1_795_383_051
+    assert state.drained == {
+        "web3": Drain("ops@bastion", 1_795_380_591),
+        "web1": Drain("a b c", 12),
+    }
+
+
+@pytest.mark.parametrize("line", ["web3 1", "web3  65535 ", "web3 -1", "web3 1 1795380591"])
+def test_a_drain_by_hand_has_a_number_and_no_name(line):
+    assert seen("drained", "1795383051", line).drained == {"web3": Drain("somebody by hand", None)}
+
+
+@pytest.mark.parametrize("line", ["web3 0", "web3 0 1795380591 ops@bastion"])
+def test_a_number_of_zero_drains_nobody(line):
+    state = seen("drained", "1795383051", line)
+
+    assert (state.drained, state.clock) == ({}, 1_795_383_051)
+
+
+def test_sessions_are_counted_by_vip_and_port():
+    state = seen("sessions", "6", "0A0200C0:0050 3", "0A0200C0:01BB 1", "0B0200C0:0050 2")
+
+    assert state.sessions == {
+        (ip_address("192.0.2.10"), 80): 3,
+        (ip_address("192.0.2.10"), 443): 1,
+        (ip_address("192.0.2.11"), 80): 2,
+    }
+
+
+def test_sessions_of_ipv4_at_a_socket_of_ipv6_are_sessions_of_ipv4():
+    """A web server that listens on [::] serves IPv4 by mapped addresses."""
+    state = seen(
+        "sessions",
+        "7",
+        "0A0200C0:0050 1",
+        "0000000000000000FFFF00000A0200C0:0050 2",
+        "B80D012000005B000000000010000000:0050 4",
+    )
+
+    assert state.sessions == {
+        (ip_address("192.0.2.10"), 80): 3,
+        (ip_address("2001:db8:5b::10"), 80): 4,
+    }
+
+
 GARBAGE = {
     "system": ["web1", "web1 5e 6.1 ID=debian", "a=b\nc=d\ne=f\nID=g", "web1\nboot\n6.1\nOS=x"],
     "packages": [],
@@ -381,6 +440,20 @@ GARBAGE = {
         "\n".join((*TABLE, "TCP  192.0.2.10:80 mh", "  -> 192.0.2.11:80 Route 1")),
     ],
     "demotion": ["x", "1 2", "0x1", "1.5"],
+    "drained": ["", "today", "1795383051\nweb1", "1795383051\nweb1 1.5", "1\nweb1 1 then ops@b"],
+    "upgrade": [
+        "keepalived",
+        "null",
+        "[]",
+        "{}",
+        '{"stage": "done"}',
+        '{"stage": "done"}\n{"stage": "done"}',
+        '{"run": "a", "by": "b", "since": 1, "component": "c", "stage": "begun", "before": {}, '
+        '"target": {}, "boot": "d"}',
+        '{"run": "a", "by": "b", "since": 1, "component": "c", "stage": "done", "before": [], '
+        '"target": {}, "boot": "d"}',
+    ],
+    "sessions": ["", "1", "0\n0A0200C0:0050 1", "1\n0A0200C0:0050", "1\n0A0200C0 1", "many"],
     "drop_in": ["newer", "read\nread", "unread\nread", "Read"],
     "listening": ["sl", "0:0:0", "00000000", "000000:0050", "-0000001:0050", "zzzzzzzz:0050"],
     "keepalived": [

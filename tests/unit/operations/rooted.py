@@ -35,6 +35,12 @@ class Rooted:
             program.write_text(_SAYS.format(name=name, log=self._log))
             program.chmod(0o755)
 
+    def program(self, name: str, script: str) -> None:
+        """Have a program of one's own: a script, which writes down that it was called."""
+        file = self.root / ".bin" / name
+        file.write_text(f'#!/bin/sh\necho "{name} $*" >> {self._log}\n{script}')
+        file.chmod(0o755)
+
     def path(self, path: str) -> Path:
         """Where a path of the node is on this machine."""
         return self.root / path.lstrip("/")

@@ -308,6 +308,79 @@ def test_an_act_that_fails_is_a_failure(node, act):
     assert node.run(shell.activate(replace(NOTHING, act=act)), "systemctl").returncode != 0
 
 
+# --- drain ---
+
+DRAIN = places.drained("web3")
+WORDS = "1795380591 ops@bastion"
+
+
+@pytest.fixture
+def ours(node):
+    """A node that has our folder."""
+    node.path(DRAIN).parent.mkdir(parents=True)
+    return node
+
+
+def test_a_drain_is_a_file_whose_first_number_takes_any_weight_off(ours):
+    ran = ours.run(shell.drain("web3", WORDS))
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert ours.path(DRAIN).read_text() == f"65535 {WORDS}\n"
+    assert ours.files == {DRAIN: 0o600}
+    assert ours.ran == []  # keepalived watches the folder: nobody tells it
+
+
+def test_a_drain_takes_the_place_of_another_one_whole(ours):
+    """keepalived never reads half of a file."""
+    ours.write(DRAIN, "1")
+    before = ours.path(DRAIN).stat().st_ino
+
+    with ours.path(DRAIN).open() as old:
+        ours.run(shell.drain("web3", WORDS))
+        assert old.read() == "1"
+
+    assert ours.path(DRAIN).read_text() == f"65535 {WORDS}\n"
+    assert ours.path(DRAIN).stat().st_ino != before
+
+
+@pytest.mark.parametrize("by", ["CORP\\new@x", "o'brien@x", "$(id)@`id`", "a b%s@x", "ä@x", "-n"])
+def test_whoever_it_was_is_written_as_he_is_called(ours, by):
+    ran = ours.run(shell.drain("web3", f"1795380591 {by}"))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ours.path(DRAIN).read_text() == f"65535 1795380591 {by}\n"
+
+
+def test_a_node_that_nothing_was_deployed_to_cannot_be_told(node):
+    assert node.run(shell.drain("web3", WORDS)).returncode != 0
+    assert node.run(shell.undrain("web3")).returncode != 0
+    assert node.files == {}
+
+
+def test_a_drain_that_cannot_be_written_is_a_failure(ours):
+    ours.path(f"{DRAIN}.new").mkdir()
+
+    assert ours.run(shell.drain("web3", WORDS)).returncode != 0
+    assert not ours.path(DRAIN).exists()
+
+
+def test_an_undrain_removes_that_file_and_no_other(ours):
+    for name in NAMES:
+        ours.run(shell.drain(name, WORDS))
+
+    ran = ours.run(shell.undrain("web3"))
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert set(ours.files) == {places.drained("web1"), places.drained("web2")}
+    assert ours.run(shell.undrain("web3")).returncode == 0
+
+
+def test_a_hand_over_is_a_restart_by_systemd(node):
+    assert node.run(shell.hand_over()).returncode == 0
+    assert node.ran == ["systemctl restart keepalived.service"]
+    assert node.run(shell.hand_over(), "systemctl").returncode != 0
+
+
 # --- any cluster ---
 
 
@@ -322,6 +395,9 @@ def test_a_shell_accepts_every_command_of_any_cluster(cluster):
             shell.test_config(),
             shell.snapshot(STORE, "before-activation"),
             shell.activate(plan),
+            shell.drain(name, WORDS),
+            shell.undrain(name),
+            shell.hand_over(),
         )
         text = "\n".join(map(str, commands))
         checked = subprocess.run(

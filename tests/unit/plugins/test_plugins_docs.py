@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from selfbalance import testing
-from selfbalance.plugins import Plugins, spec
+from selfbalance.plugins import Plugins, Upgrade, spec
 from selfbalance.testing import nodes
 
 PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -46,6 +47,15 @@ def test_each_example_registers_one_thing_by_its_hook(heading):
     ]
     (kind,) = mine
     assert heading == f"register_{kind.replace(' ', '_')}s(register)"
+
+
+def test_the_page_has_every_field_of_an_upgrade_with_what_it_is_unless_said():
+    (component,) = [text for heading, text in EXAMPLES.items() if "component" in heading]
+    table = component.split("| `Upgrade` |")[1]
+
+    told = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", table, re.MULTILINE))
+
+    assert told == {each.name: repr(each.default) for each in fields(Upgrade)}
 
 
 def test_the_page_has_every_suite_and_every_variable():

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from selfbalance import Node, VrrpOptions
 from selfbalance.gates import judge
-from selfbalance.observed import NodeState, Role
+from selfbalance.observed import NodeState, Role, Stage
 from selfbalance.plugins import Problem, Verdict
 from selfbalance.status import as_json, show
 
@@ -90,7 +90,12 @@ def test_the_same_as_json():
         "kernel",
         "drift",
     ]
-    assert found["checks"]["nodes"] == {"ok": True, "seen": "3 of 3 observed", "problems": []}
+    assert found["checks"]["nodes"] == {
+        "ok": True,
+        "seen": "3 of 3 observed",
+        "problems": [],
+        "notes": [],
+    }
     assert found["nodes"][1] == {
         "node": "web2",
         "observed": True,
@@ -100,6 +105,7 @@ def test_the_same_as_json():
         "standing": "serving",
         "instances": [{"name": "web", "role": "MASTER", "priority": 249, "standing": "serving"}],
         "weight": 1,
+        "drained": False,
         "sessions": 12345,
         "keepalived": "1:2.2.7-1+b2",
         "kernel": "6.1.176",
@@ -118,7 +124,8 @@ def _same(text: str, found: dict, look: Look) -> None:
         assert line[15:].startswith(shown)
         assert line.endswith("  ok") is check["ok"]
         assert line.endswith("  BAD") is not check["ok"]
-    problems = [p for check in found["checks"].values() for p in check["problems"]]
+    checks = found["checks"].values()
+    problems = [p for check in checks for p in (*check["problems"], *check["notes"])]
     assert [line[2:] for line in lines if line.startswith("! ")] == [p["what"] for p in problems]
     for problem in problems:
         assert f"! {problem['what']}\n  {problem['remedy']}\n" in text
@@ -134,10 +141,11 @@ def _same(text: str, found: dict, look: Look) -> None:
             else node[column]
             for column in COLUMNS[1:]
         ]
-        assert table[node["node"]] == [
+        words = [
             "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
             for cell in cells
         ]
+        assert table[node["node"]] == [*words[:4], *["drained"] * node["drained"], *words[4:]]
 
 
 @EVERY_FAULT
@@ -231,6 +239,92 @@ def test_the_smallest_weight_and_the_sum_of_sessions_are_shown():
 
     assert (web1["weight"], web1["sessions"]) == (0, 40)
     assert rows(screen(look))["web1"][3:5] == ["0", "40"]
+
+
+def test_a_drained_node_stands_in_its_row_and_below():
+    look = Look().drain("web3")
+
+    text = screen(look)
+
+    assert text.splitlines()[1].endswith("  healthy")
+    assert f"{'  realservers  web1 web2 answer through the VIP, web3 drained':<98}ok\n" in text
+    assert [line.rstrip() for line in text.splitlines()[-8:]] == [
+        "node  role    priority  standing  weight     sessions  keepalived    kernel",
+        "web1  BACKUP  230       fresh     1          0         1:2.2.7-1+b2  6.1.176",
+        "web2  MASTER  249       serving   1          0         1:2.2.7-1+b2  6.1.176",
+        "web3  BACKUP  90        fresh     0 drained  0         1:2.2.7-1+b2  6.1.176",
+        "",
+        "! web3 has been drained for 41 min by ops@bastion",
+        "  put it back: undrain.py --data node=web3",
+        "",
+    ]
+    _same(text, told(look), look)
+
+
+def test_a_machine_is_told_of_a_drain_too():
+    found = told(Look().drain("web3"))
+
+    assert found["healthy"]
+    assert [(node["weight"], node["drained"]) for node in found["nodes"]] == [
+        (1, False),
+        (1, False),
+        (0, True),
+    ]
+    assert found["checks"]["realservers"] == {
+        "ok": True,
+        "seen": "web1 web2 answer through the VIP, web3 drained",
+        "problems": [],
+        "notes": [
+            {
+                "what": "web3 has been drained for 41 min by ops@bastion",
+                "node": "web3",
+                "remedy": "put it back: undrain.py --data node=web3",
+            }
+        ],
+    }
+
+
+UPGRADING = "an upgrade of keepalived by ops@bastion has not ended: web2 in progress, web3 planned"
+
+
+def test_a_person_is_told_of_an_upgrade_that_has_not_ended():
+    look = Look().upgrading(web2=Stage.IN_PROGRESS, web3=Stage.PLANNED)
+    text = screen(look)
+
+    assert text.splitlines()[-3:-1] == [
+        f"! {UPGRADING}",
+        "  go on: upgrade.py --data component=keepalived",
+    ]
+    _same(text, told(look), look)
+
+
+def test_a_machine_is_told_of_an_upgrade_that_has_not_ended():
+    found = told(Look().upgrading(web2=Stage.IN_PROGRESS, web3=Stage.PLANNED))
+
+    assert found["healthy"]
+    assert found["checks"]["nodes"]["notes"] == [
+        {
+            "what": UPGRADING,
+            "node": None,
+            "remedy": "go on: upgrade.py --data component=keepalived",
+        }
+    ]
+
+
+def test_a_drained_node_whose_weight_nobody_knows_is_drained_all_the_same():
+    look = Look().drain("web3").unknown("web2", "table")
+
+    assert rows(screen(look))["web3"][3:5] == ["-", "drained"]
+
+
+def test_a_note_has_another_colour_than_a_problem():
+    console = Console(width=100, file=StringIO(), force_terminal=True, color_system="standard")
+    look = Look().drain("web3")
+
+    show(look.view, judge(look.view, PLUGINS), console)
+
+    assert "\x1b[1;33m! " in console.file.getvalue()
+    assert "\x1b[1;31m! " not in console.file.getvalue()
 
 
 def test_a_demotion_that_is_no_standing_is_none():

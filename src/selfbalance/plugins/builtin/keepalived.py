@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from selfbalance.plugins.spec import Register, hook
-from selfbalance.plugins.things import Component
+from selfbalance.plugins.things import Component, Upgrade
 
 KEEPALIVED = Component(
     description="VRRP, health checks and the IPVS table",
     packages=("keepalived", "ipvsadm"),
     units=("keepalived.service",),
+    # The web server goes on; the directors only send it no new clients meanwhile.
+    upgrade=Upgrade(packages=("keepalived",), interrupts=False),
 )
 
 

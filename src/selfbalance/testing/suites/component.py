@@ -20,15 +20,25 @@ class ComponentOnPaper(_Kind, OnPaper[Component]):
     """A component's words."""
 
     def test_its_packages_are_names_of_debian_packages(self, thing: Component) -> None:
-        """Debian policy, 5.6.1. The first one's version is the component's."""
-        assert thing.packages
-        for package in thing.packages:
+        """Debian policy, 5.6.1. The first one's version is the component's.
+
+        One that is only a way to upgrade, as `reboot` is, has none of its own.
+        """
+        assert thing.packages or thing.upgrade
+        upgraded = thing.upgrade.packages if thing.upgrade else ()
+        for package in (*thing.packages, *upgraded):
             assert re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", package), package
 
     def test_its_units_are_whole_names_of_systemd_units(self, thing: Component) -> None:
         """`systemctl show` is asked about them, which takes no short forms for granted."""
         for unit in thing.units:
             assert re.fullmatch(r"[\w.@:-]+\.(service|socket|timer|path|mount|target)", unit), unit
+
+    def test_its_upgrade_is_of_one_kind(self, thing: Component) -> None:
+        """Packages that it says, packages that the operator says, or a reboot."""
+        way = thing.upgrade
+        if way is not None:
+            assert [bool(way.packages), way.named, way.reboots].count(True) == 1, way
 
 
 class ComponentOnNodes(_Kind, OnNodes[Component]):

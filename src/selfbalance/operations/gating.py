@@ -1,0 +1,104 @@
+"""Gates between two acts: asked again and again, a second apart, for as long as patience lasts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.host import Host
+
+from selfbalance.deployment import Deployment
+from selfbalance.errors import SelfbalanceError
+from selfbalance.gates import View, judge
+from selfbalance.observed import ClusterState
+from selfbalance.operations.looking import look_at_all, taking_part
+from selfbalance.plugins import Problem, Verdict
+from selfbalance.status import as_json, show
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The gates of a cluster, asked again and again for so many seconds.
+
+    What is `known` is shown but not waited for.
+    """
+
+    ready: Deployment
+    hosts: list[Host]
+    patience_s: float = 0.0
+    known: frozenset[str] = frozenset()
+
+    def wait(self, pending: set[str], after: str) -> None:
+        """Wait for every gate. Raises `OperationError` once patience is at its end.
+
+        What the gates say of a `pending` node does not count: it still has to become as described.
+        """
+        view, verdicts = self.ask(pending, None)
+        problems = self._new(verdicts, pending)
+        if problems:
+            show(view, verdicts)
+            raise OperationError(
+                f"after {after}: {problems[0].what}; {untouched(pending)}; "
+                "look at the cluster: status.py"
+            )
+
+    def prove(self, state: ClusterState | None, output: str | None = None) -> None:
+        """Show every gate's word. Raises `OperationError` on a problem that outlasts patience."""
+        view, verdicts = self.ask(set(), state)
+        show(view, verdicts)
+        if output:
+            Path(output).write_text(as_json(view, verdicts), encoding="utf-8")
+        problems = problems_of(verdicts)
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            raise OperationError(f"cluster {self.ready.cluster.name} has {count}, see above")
+
+    def ask(self, pending: set[str], state: ClusterState | None) -> tuple[View, dict[str, Verdict]]:
+        """Judge a state, and if it is bad, or there is none yet, look again, a second apart."""
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            seen = state or look_at_all(self.hosts)
+            view, verdicts = self.judged(seen)
+            if not self._new(verdicts, pending) or time.monotonic() >= deadline:
+                return view, verdicts
+            time.sleep(1)
+            state = None
+
+    def judged(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
+        """Judge by what follows from this very look; what it leaves open is a problem itself."""
+        ready, more = self.ready, dict[str, Verdict]()
+        try:
+            ready = ready.informed(seen)
+        except SelfbalanceError as error:
+            more["facts"] = Verdict("not known", (Problem(str(error), None, _FACTS_REMEDY),))
+        view = View(ready.cluster, ready.desired, seen)
+        return view, {**judge(view, ready.plugins), **more}
+
+    def _new(self, verdicts: dict[str, Verdict], pending: set[str]) -> list[Problem]:
+        return [
+            each
+            for each in problems_of(verdicts)
+            if each.node not in pending and each.what not in self.known
+        ]
+
+
+_FACTS_REMEDY = "mend that first: until then, files that follow from facts seem changed"
+
+
+def problems_of(verdicts: Mapping[str, Verdict]) -> list[Problem]:
+    """Return every gate's problems, in the gates' order."""
+    return [problem for verdict in verdicts.values() for problem in verdict.problems]
+
+
+def left_out(verdicts: Mapping[str, Verdict]) -> frozenset[str]:
+    """Return what is wrong beforehand with nodes that `--limit` leaves out: no wait mends it."""
+    active = (None, *taking_part())
+    return frozenset(each.what for each in problems_of(verdicts) if each.node not in active)
+
+
+def untouched(pending: Iterable[str]) -> str:
+    """Say which nodes a run that stops here has not touched."""
+    return f"not touched: {', '.join(sorted(pending))}" if pending else "no node is left to touch"

@@ -1,0 +1,160 @@
+"""Rolling upgrades on real nodes, under load: nothing is lost, whatever happens to the run.
+
+tests/upgrades has nginx and reboots too, beside what the design of 2013 loses.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deployed import VIP, Run, Site, problems, weights
+from packages import installed, keepalived_that_only_answers, newer_keepalived
+
+from selfbalance.operations.locking import STALE_S
+from selfbalance.testing.stalls import noted_stalls
+
+pytestmark = pytest.mark.timeout(900)
+
+KEEPALIVED = ("-y", "--data", "component=keepalived", "--data", "soak=3")
+
+
+def upgrade(site: Site, *flags: str) -> Run:
+    return site.pyinfra("upgrade", *KEEPALIVED, *flags)
+
+
+def versions(site: Site) -> set[str]:
+    return {installed(site.lab, node, "keepalived") for node in site.powered()}
+
+
+def journal(site: Site) -> list[dict[str, object]]:
+    newest = max((site.folder / ".selfbalance" / "journal").glob("*.jsonl"))
+    return [json.loads(line) for line in newest.read_text().splitlines()]
+
+
+def left_behind(site: Site) -> str:
+    look = "cd /var/lib/selfbalance && ls -d lock* upgrade* drained-* 2>/dev/null; true"
+    return "".join(site.lab.run(node, look).stdout for node in site.powered())
+
+
+@pytest.fixture
+def well(calm: Site) -> Iterator[Site]:
+    """The cluster, every realserver with its weight, before and after."""
+    yield calm
+    status = calm.wait_until_healthy()
+    assert left_behind(calm) == ""
+    assert set(weights(calm, calm.master()).values()) == {1}, problems(status)
+
+
+def test_a_version_that_does_not_start_is_put_back_and_no_other_is_touched(well: Site) -> None:
+    (before,) = versions(well)
+    broken = keepalived_that_only_answers(well.lab)
+    try:
+        run, report, failed = _under_load(well, [well.command("upgrade", *KEEPALIVED)], 60)
+    finally:
+        well.lab.withdraw("keepalived", broken)
+    assert run[0].code == 1
+    assert f"put back to keepalived {before}, and well" in run[0].text
+    assert versions(well) == {before}
+    assert Counter(s.outcome for s in report.sessions) == {"alive": 200}
+    assert failed == []
+    took = [record for record in journal(well) if record.get("step") == "act"]
+    assert len({record["node"] for record in took}) == 1
+
+
+def test_two_runs_of_a_real_upgrade_one_goes_and_loses_nothing(well: Site) -> None:
+    (before,) = versions(well)
+    newer = newer_keepalived(well.lab)
+    assert newer > before
+    try:
+        commands = [well.command("upgrade", *KEEPALIVED)] * 2
+        runs, report, failed = _under_load(well, commands, 110)
+    finally:
+        well.lab.withdraw("keepalived", newer)
+    went, refused = sorted(runs, key=lambda run: run.code)
+    assert (went.code, refused.code) == (0, 1), went.text + refused.text
+    assert "holds the lock on web1, heartbeat" in refused.text
+    assert versions(well) == {newer}
+    assert Counter(s.outcome for s in report.sessions) == {"alive": 200}
+    assert failed == []
+    assert journal(well)[-1]["result"] == "done"
+    _back(well, before)
+
+
+def _back(site: Site, version: str) -> None:
+    run = upgrade(site, "--data", f"version={version}")
+    assert run.code == 0, run.text
+    assert versions(site) == {version}
+
+
+def _under_load(site: Site, commands: list[list[str]], seconds: float):
+    """Run these commands at once while 200 downloads go on, and 25 probes a second."""
+    with (
+        noted_stalls() as stalls,
+        site.lab.load(f"http://{VIP}", sessions=200, probe_interval=0.04, duration=seconds) as load,
+    ):
+        time.sleep(2)
+        began = [time.monotonic()] * len(commands)
+        with_output = [_started(site, command) for command in commands]
+        texts = [process.communicate(timeout=seconds * 3)[0] for process in with_output]
+        report = load.report()
+    runs = [
+        Run(process.returncode, text, time.monotonic() - at)
+        for process, text, at in zip(with_output, texts, began, strict=True)
+    ]
+    failed = [probe for probe in report.failed_probes if not stalls.excuse(probe)]
+    return runs, report, failed
+
+
+def _started(site: Site, command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=site.folder,
+        env=site.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_run_that_is_killed_three_times_is_ended_by_the_same_command(well: Site) -> None:
+    (before,) = versions(well)
+    newer = well.lab.publish("keepalived")
+    try:
+        for step in ("drain", "act", "hand-over"):
+            _killed_in(well, step)
+            time.sleep(STALE_S + 1)
+        run = upgrade(well)
+    finally:
+        well.lab.withdraw("keepalived", newer)
+    assert run.code == 0, run.text
+    assert "resumes the upgrade of keepalived" in run.text
+    assert "broke a lock of" in run.text
+    assert versions(well) == {newer}
+    _back(well, before)
+
+
+def _killed_in(site: Site, step: str) -> None:
+    """Start an upgrade and kill it when that step has begun."""
+    folder = site.folder / ".selfbalance" / "journal"
+    before = set(folder.glob("*")) if folder.exists() else set()
+    process = _started(site, site.command("upgrade", *KEEPALIVED))
+    deadline = time.monotonic() + 120
+    while not any(step in line for line in _begun(folder, before)):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, step
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.kill()
+    process.communicate()
+
+
+def _begun(folder: Path, before: set[Path]) -> list[str]:
+    new = set(folder.glob("*.jsonl")) - before if folder.exists() else set()
+    lines = [line for path in new for line in path.read_text().splitlines()]
+    return [line for line in lines if '"begin"' in line]

@@ -1,0 +1,102 @@
+"""What a client meets during an upgrade, whoever does it: one row for each."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from selfbalance.lab import Lab
+from selfbalance.lab.load import Report
+from selfbalance.testing.stalls import noted_stalls
+
+VIP = "192.0.2.10"
+SESSIONS = 200
+"""So many downloads at any time; each is followed by another."""
+SESSION_S = 20
+PROBE_INTERVAL_S = 0.04
+BEFORE_S = 3.0
+AFTER_S = 10.0
+"""The load goes on for so long when all is said to be done: some losses come late."""
+MOST_S = 900.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was upgraded, by whom, how long it took, and what a client met from begin to end.
+
+    Probes that timed out while this machine itself stood still are not among the `failed`.
+    """
+
+    side: str
+    what: str
+    probes: int
+    failed: int
+    sessions: int
+    lost: int
+    seconds: float
+    report: Report = field(repr=False, compare=False)
+    excused: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"| {self.side} | {self.what} | {self.probes} | {self.failed} | {self.sessions} "
+            f"| {self.lost} | {self.seconds:.0f} |"
+        )
+
+    @property
+    def reasons(self) -> str:
+        """In what ways sessions and probes ended badly, how often."""
+        probes = Counter(probe.error for probe in self.report.failed_probes)
+        sessions = Counter(session.outcome for session in self.report.lost_sessions)
+        return (
+            f"{self.side}, {self.what}: probes {dict(probes)}, {self.excused} of them excused, "
+            f"sessions {dict(sessions)}, the client was late by {self.report.client_lag:.2f} s"
+        )
+
+
+def measure_upgrade(
+    lab: Lab,
+    act: Callable[[], object],
+    side: str,
+    what: str,
+    *,
+    session_s: int = SESSION_S,
+) -> Row:
+    """Keep 200 downloads and 25 probes a second at the VIP while `act` upgrades; count all."""
+    load = lab.steady_load(
+        f"http://{VIP}",
+        sessions=SESSIONS,
+        probe_interval=PROBE_INTERVAL_S,
+        session_seconds=session_s,
+        most_s=MOST_S,
+    )
+    with noted_stalls() as stalls, load:
+        time.sleep(BEFORE_S)
+        began = time.monotonic()
+        act()
+        seconds = time.monotonic() - began
+        time.sleep(AFTER_S)
+        assert time.monotonic() - began < MOST_S - BEFORE_S, "the load ended before the upgrade"
+        report = load.report()
+    excused = sum(map(stalls.excuse, report.failed_probes))
+    return Row(
+        side,
+        what,
+        probes=len(report.probes),
+        failed=len(report.failed_probes) - excused,
+        sessions=len(report.sessions),
+        lost=len(report.lost_sessions),
+        seconds=seconds,
+        report=report,
+        excused=excused,
+    )
+
+
+def table(rows: Iterable[Row]) -> str:
+    """A Markdown table of rows, as it stands in docs/measurements.md."""
+    head = (
+        "| by | what | probes | failed | sessions | lost | seconds |\n|---|---|---|---|---|---|---|"
+    )
+    return "\n".join([head, *map(str, rows)])
