@@ -66,10 +66,12 @@ class Sights:
         """Return the last sight of a node, looking if there is none."""
         key = (_stage(), host.name)
         if key not in self._sights:
-            self._sights[key] = AsyncResult()
-            self._sights[key].set(look(host))
-        sight = self._sights[key].get()
-        return sight or Unobserved(host.name, "nobody looked")
+            sight = self._sights[key] = AsyncResult()
+            try:
+                sight.set(look(host))
+            except Exception as error:  # Who shares the look shall not wait on.
+                sight.set_exception(error)
+        return self._sights[key].get() or Unobserved(host.name, "nobody looked")
 
     def forget(self, host: Host) -> None:
         """Say that something was done to the node: what was seen of it is no longer true."""

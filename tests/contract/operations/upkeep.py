@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import time
 from typing import Any
 
@@ -33,7 +34,8 @@ LOOKING = {"versions", "boot", "beat"}
 
 def boot_id(name: str, has: dict[str, Any]) -> str:
     """The id of the node's boot; a reboot counts it on."""
-    return f"{has.get('boots', 0):08}-0000-4000-8000-{int(name[3:]):012}"
+    number = int(name.lstrip(string.ascii_letters))
+    return f"{has.get('boots', 0):08}-0000-4000-8000-{number:012}"
 
 
 def mark_of(has: dict[str, Any]) -> UpgradeMark | None:
