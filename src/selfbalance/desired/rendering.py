@@ -164,6 +164,8 @@ def guard(
         vips=[vip.address for vip in cluster.vips],
         folder=places.DEMOTION.rpartition("/")[0],
         dumps=places.DUMPS,
+        json_signal=places.JSON_SIGNAL,
+        unpacked=places.UNPACKED,
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
         sync_threshold=_sync_threshold(standby),

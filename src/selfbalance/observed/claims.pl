@@ -3,6 +3,7 @@
 # MAC or, with wrapped=, in a tunnel to its own addresses as the director sends it, which may be routed.
 #   perl claims.pl INTERFACE self=ADDRESS... vip=ADDRESS... peer=NAME=ADDRESS... port=NUMBER...
 #       [wrapped=ipip|gue:PORT real=NAME=ADDRESS...]
+# $addresses is what `ip -o addr show` has printed.
 # Prints lines: claim VIP MAC | peer NAME ADDRESS MAC | answer VIP PORT NAME MAC
 # Perl, because its base package is on every Debian and needs nothing else to speak raw frames.
 use strict;
@@ -169,7 +170,7 @@ sub listen_for {
     }
 }
 
-my $here = `ip -o addr show dev $interface`;
+my $here = join "\n", grep { /^\d+: \Q$interface\E\s/ } split /\n/, $ENV{addresses} // '';
 my @held = grep { index($here, " $_/") >= 0 } @vips;
 
 # Twice, so that one lost frame is no finding; then for as long as a slow answer may take.

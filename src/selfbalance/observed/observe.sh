@@ -5,8 +5,8 @@ LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 umask 077
 section() { printf '##%s\n' "$1"; }
-# Read the first line of a file into $line; fail where there is none. Not for /proc/sys: the shell reads
-# byte by byte, and of a number there the kernel gives the first byte only.
+# Read the first line of a file into $line; fail where there is none. Not for numbers in /proc/sys: the
+# shell reads byte by byte, and of a number there the kernel gives the first byte only.
 first() {
     line=
     IFS= read -r line <"$1" || [ -n "$line" ]
@@ -16,15 +16,18 @@ look() {
     section format
     echo 1
 
-    # keepalived's own view, asked for here and read below. The old dump goes first: only one written now
-    # is evidence.
+    # keepalived's own view, asked for here and read below. The old dump is emptied first: only one
+    # written now is evidence.
     dump={{ dumps }}/keepalived.json
     refused=
     first /run/keepalived.pid && pid=$line || pid=
     if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
 {%- if vrrp %}
-        [ ! -e "$dump" ] || rm -f "$dump"
-        kill -s "$(keepalived --signum=JSON)" "$pid" || refused='!keepalived takes no JSON signal'
+        [ ! -s "$dump" ] || : >"$dump"
+        # Its guard has asked for the number already: that takes longer than all else here.
+        [ {{ json_signal }} -nt {{ unpacked }} ] && first {{ json_signal }} && signal=$line ||
+            signal=$(keepalived --signum=JSON)
+        kill -s "$signal" "$pid" || refused='!keepalived takes no JSON signal'
 {%- else %}
         : # It has no VRRP instance here, and nothing to tell of one.
 {%- endif %}
@@ -33,7 +36,7 @@ look() {
     fi
 
     section system
-    cat /proc/sys/kernel/hostname /proc/sys/kernel/random/boot_id /proc/sys/kernel/osrelease
+    for file in hostname random/boot_id osrelease; do first "/proc/sys/kernel/$file" && echo "$line"; done
     while IFS= read -r line; do
         case $line in ID=* | VERSION_ID=* | VERSION_CODENAME=*) echo "$line" ;; esac
     done </etc/os-release
@@ -67,7 +70,7 @@ look() {
     [ ! -e {{ facts }} ] || while IFS= read -r line; do echo "$line"; done <{{ facts }}
 
     section addresses
-    ip -o addr show || echo '!ip addr failed'
+    if [ -n "$addresses" ]; then printf '%s\n' "$addresses"; else echo '!ip addr failed'; fi
 
     section links
     ip -o link show dev {{ interface }} || echo '!no interface {{ interface }}'
@@ -127,15 +130,13 @@ look() {
     section upgrade
     if first {{ upgrade }}; then echo "$line"; fi
 
+    # And who is served here: connections that still have, or may have, something to send.
     section listening
-    awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
-
-    # Who is served here: connections that still have, or may have, something to send.
-    section sessions
     [ -e /proc/net/tcp6 ] && tcp6=/proc/net/tcp6 || tcp6=
-    awk '$4 ~ /^(01|04|08|09|0B)$/ && $2 ~ /:({{ ports }})$/ { count[$2]++; all++ }
-        END { print all + 0; for (each in count) print each, count[each] }' /proc/net/tcp $tcp6 ||
-        echo '!connections could not be counted'
+    awk '$4 == "0A" { print $2 }
+        $4 ~ /^(01|04|08|09|0B)$/ && $2 ~ /:({{ ports }})$/ { count[$2]++; all++ }
+        END { print "##sessions"; print all + 0; for (each in count) print each, count[each] }
+        ' /proc/net/tcp $tcp6 || { section sessions; echo '!connections could not be counted'; }
 
     section drop_in
     if [ -n "$pid" ]; then
@@ -147,21 +148,23 @@ look() {
     if [ -n "$pid" ]; then
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
             # Written in place: it is whole when it ends with its closing bracket.
-            [ -s "$dump" ] && case $(tail -c 3 "$dump" 2>/dev/null) in *]*) break ;; esac
+            dumped=
+            [ -s "$dump" ] && dumped=$(sed 's/"auth_data": *"[^"]*"/"auth_data": "********"/g' "$dump")
+            case $dumped in *]) break ;; esac
             sleep 0.05
         done
         if [ -n "$refused" ]; then echo "$refused"; fi
-        if [ -s "$dump" ]; then
-            sed 's/"auth_data": *"[^"]*"/"auth_data": "********"/g' "$dump"
-            rm -f "$dump"
-        else
-            echo '!keepalived wrote no dump within 1 s'
-        fi
+        [ ! -s "$dump" ] || : >"$dump"
+        printf '%s\n' "${dumped:-!keepalived wrote no dump within 1 s}"
     fi
 {%- endif %}
 
     section claims
 }
+
+# Perl needs them, too.
+addresses=$(ip -o addr show)
+export addresses
 
 # Who answers for the VIPs, asked by raw frames: no cache of anybody learns from it. It waits in the
 # pipe until the look is done.

@@ -48,6 +48,8 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             ports="|".join(f"{port:04X}" for port in sorted({s.port for s in desired.services})),
             drop_in=places.DROP_IN,
             dumps=places.DUMPS,
+            json_signal=places.JSON_SIGNAL,
+            unpacked=places.UNPACKED,
             apart=desired.apart,
             namespace=places.NAMESPACE.rpartition("/")[2],
             claims=_words(claims),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+import gevent
 from pyinfra import logger
 from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
@@ -14,8 +16,12 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_host, ctx_state
 
+from selfbalance.errors import SelfbalanceError
 from selfbalance.operations.connecting import LOST, connect
 from selfbalance.operations.saying import say
+
+_Each = TypeVar("_Each")
+_Done = TypeVar("_Done")
 
 
 @contextmanager
@@ -87,6 +93,28 @@ def do(host: Host, command: str) -> str:
     if not answer.good:
         raise OperationError(answer.wrong or "it did not say why")
     return answer.said
+
+
+def at_once(act: Callable[[_Each], _Done], each: Iterable[_Each]) -> list[_Done]:
+    """Do the same with each of these at the same time, and return what came of it, in their order.
+
+    When all have ended, raises what the first one has raised that failed.
+    """
+    begun = [gevent.spawn(_outcome, act, one) for one in each]
+    gevent.joinall(begun, raise_error=True)
+    outcomes = [one.get() for one in begun]
+    for _, error in outcomes:
+        if error is not None:
+            raise error
+    return [done for done, _ in outcomes]
+
+
+def _outcome(act: Callable[[_Each], _Done], one: _Each) -> tuple[Any, Exception | None]:
+    """Return what a greenlet does, or why it failed: gevent prints what one raises."""
+    try:
+        return act(one), None
+    except (PyinfraError, SelfbalanceError) as error:
+        return None, error
 
 
 def executing() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from functools import partial
 
 from pyinfra.api import FunctionCommand, operation
@@ -55,8 +55,18 @@ def handed_over(node: str, patience_s: float = 30.0) -> Generator[FunctionComman
 
 def hand_over(gates: Gates, node: str) -> None:
     """Let the node hand over. Raises `OperationError` unless somebody else is MASTER afterwards."""
-    host = next(each for each in gates.hosts if each.name == node)
     instances = mastered(gates.judged(SIGHTS.of_all(gates.hosts))[0], node)
+    give_up(gates, node)
+    look_at_all(gates.hosts)
+    see_taken(gates, node, instances)
+
+
+def give_up(gates: Gates, node: str) -> None:
+    """Let the node give up what it is MASTER of: what was seen of roles before is old by then.
+
+    Raises `OperationError` if it cannot.
+    """
+    host = next(each for each in gates.hosts if each.name == node)
     try:
         do(host, shell.hand_over())
     except OperationError as error:
@@ -64,6 +74,14 @@ def hand_over(gates: Gates, node: str) -> None:
             f"{node}: keepalived could not be restarted ({error}); "
             f"on {node}: systemctl status keepalived; then look at the cluster: status.py"
         ) from None
+
+
+def see_taken(gates: Gates, node: str, instances: Collection[VrrpInstance]) -> None:
+    """See that others are MASTER of what the node gave up, by a look after that or by later ones.
+
+    Raises `OperationError` if nobody is when patience is at its end.
+    """
+    host = next(each for each in gates.hosts if each.name == node)
     view = _look_for_heirs(gates, node, instances)
     if still := _not_taken(view, node, instances):
         raise OperationError(
@@ -76,11 +94,13 @@ def hand_over(gates: Gates, node: str) -> None:
 def _look_for_heirs(gates: Gates, node: str, instances: Iterable[VrrpInstance]) -> View:
     """Look until others are MASTER of all of these, or patience is at its end."""
     deadline = time.monotonic() + gates.patience_s
+    state = SIGHTS.of_all(gates.hosts)
     while True:
-        view, _ = gates.judged(look_at_all(gates.hosts))
+        view, _ = gates.judged(state)
         if not _not_taken(view, node, instances) or time.monotonic() >= deadline:
             return view
         time.sleep(0.5)
+        state = look_at_all(gates.hosts)
 
 
 def _not_taken(view: View, node: str, instances: Iterable[VrrpInstance]) -> str:

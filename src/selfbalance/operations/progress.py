@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 SWITCH = "PYINFRA_PROGRESS"
 """pyinfra's own environment variable: `off` shows no spinner, and no rows here."""
 
-TURN = ("mark", "hand-over", "drain", "wait", "snapshot", "act", "verify", "undrain", "soak")
+TURN = ("mark", "hand-over", "drain", "wait", "act", "verify", "undrain", "soak")
 """Steps of a node's turn in their order; not every node has all of them."""
 
 
@@ -33,7 +33,7 @@ class Rows:
         }
 
     def at(self, node: str, step: str, said: str = "") -> None:
-        """Say which step a node's turn is at; with `said`, a mark, what the node is now."""
+        """Say which step a node is at; with `said`, a mark, what it is now. A turn is timed."""
         row = self._rows.get(node)
         if row is None or (step == "mark" and said == "planned"):
             return
@@ -41,7 +41,8 @@ class Rows:
             self.shown.update(row, completed=len(TURN), step="done")
             self.shown.stop_task(row)
             return
-        self.shown.start_task(row)
+        if step != "prepare":
+            self.shown.start_task(row)
         place = TURN.index(step) if step in TURN else None
         self.shown.update(row, completed=place, step=step)
 

@@ -58,6 +58,15 @@ UNIT = "selfbalance-upgrade.service"
 """The transient unit that acts: it outlives the ssh connection that has started it."""
 
 
+def fetch(versions: Mapping[str, str]) -> str:
+    """Download packages in these versions, and whatever they need; install nothing."""
+    return (
+        "DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -y --download-only "
+        "-o DPkg::Lock::Timeout=120 --allow-downgrades --no-install-recommends install "
+        f"{_words(f'{name}={version}' for name, version in versions.items())} </dev/null"
+    )
+
+
 def install(versions: Mapping[str, str], patience_s: int = 900) -> str:
     """Install packages in these versions, older ones too, in a unit of its own.
 
@@ -149,6 +158,11 @@ def _in_a_unit(script: str, patience_s: int) -> str:
 def reboot() -> str:
     """Reboot in a second, and let the connection go before."""
     return "(sleep 1; systemctl reboot) </dev/null >/dev/null 2>&1 &"
+
+
+def booted(patience_s: int) -> str:
+    """Wait until what starts at boot has started, or has failed: that is for the gates to judge."""
+    return f"timeout {patience_s} systemctl is-system-running --wait >/dev/null 2>&1 || true"
 
 
 def boot_id() -> str:

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 
-import gevent
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import OperationError, PyinfraError
 from pyinfra.api.host import Host
@@ -21,14 +21,15 @@ from selfbalance.deployment import Deployment
 from selfbalance.errors import JournalError, SelfbalanceError, UpgradeError
 from selfbalance.gates import View
 from selfbalance.journal import End, Journal, Result
+from selfbalance.model import VrrpInstance
 from selfbalance.observed import NodeState, Stage, UpgradeMark
 from selfbalance.operations import shell, shell_upgrade
 from selfbalance.operations.again import command_back, same_command
 from selfbalance.operations.connecting import LOST, connect
-from selfbalance.operations.context import ask, carried_out, do, executing, refusal
+from selfbalance.operations.context import ask, at_once, carried_out, do, executing, refusal
 from selfbalance.operations.draining import Directors, whoami
 from selfbalance.operations.gating import Gates, problems_of
-from selfbalance.operations.handing_over import hand_over
+from selfbalance.operations.handing_over import give_up, see_taken
 from selfbalance.operations.keeping import keep_here
 from selfbalance.operations.locking import Lock
 from selfbalance.operations.logbook import Logbook
@@ -63,6 +64,9 @@ BEFORE = "before-upgrade"
 SAMPLES = 3
 """How many good looks in a row a node's turn ends with, at least."""
 
+PACE_S = 2.0
+"""How far the beginnings of these looks are apart at most, in seconds, if nodes answer in time."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -78,6 +82,9 @@ class Options:
     patience_s: float = 60.0
     reboot_s: float = 300.0
     rollback: bool = True
+
+
+_UNTOUCHED = {"not touched", "current", "as it was"}
 
 
 class InterruptedByOperatorError(OperationError):
@@ -164,9 +171,8 @@ class Upgrading:
     def _versions(self, lists: Lists) -> Mapping[str, Mapping[str, PackageVersions]]:
         """Ask every node that takes part at once what it has, and what it could have."""
         hosts = [each for each in self.hosts if each.name in taking_part()]
-        asked = [gevent.spawn(self._versions_of, host, lists) for host in hosts]
-        gevent.joinall(asked)
-        return {host.name: each.get() for host, each in zip(hosts, asked, strict=True)}
+        found = at_once(partial(self._versions_of, lists=lists), hosts)
+        return {host.name: each for host, each in zip(hosts, found, strict=True)}
 
     def _versions_of(self, host: Host, lists: Lists) -> Mapping[str, PackageVersions]:
         answer = ask(host, shell_upgrade.ask_versions(self.wish.versions, lists))
@@ -203,6 +209,7 @@ class Upgrading:
         states.update(dict.fromkeys(plan.current, "current"))
         try:
             self._preflight(plan)
+            self._prepare(plan)
             for turn in plan.turns:
                 if turn.resumed is None:
                     self._mark(turn, Stage.PLANNED)
@@ -214,16 +221,17 @@ class Upgrading:
             self._end("interrupted", str(stop), states, [same_command()])
             raise
         except PyinfraError as error:
-            following = self._following(plan)
+            following = self._following(plan, states)
             self._end("failed", str(error), states, [command for _, command in following])
             told = "; ".join(f"{name}: {state}" for name, state in states.items())
             ways = "".join(f"; {word}: {command}" for word, command in following)
             raise OperationError(f"{error}; nodes: {told}{ways}") from None
         self._end("done", f"{self.wish.words}: done on every node", states, [])
 
-    def _following(self, plan: UpgradePlan) -> list[tuple[str, str]]:
+    def _following(self, plan: UpgradePlan, states: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the command that continues and, where versions were changed, the one back."""
-        before = next((turn.before for turn in plan.turns if turn.before), None)
+        touched = set(states.values()) - _UNTOUCHED
+        before = next((turn.before for turn in plan.turns if turn.before and touched), None)
         back = [("back", command_back(before, self.way.named))] if before else []
         return [("continue", same_command()), *back]
 
@@ -231,9 +239,9 @@ class Upgrading:
         """Every gate has to be open, but for a node on which an upgrade was interrupted."""
         resumed = set[str]()
         for turn in plan.turns:
-            if turn.resumed and turn.resumed.stage is Stage.IN_PROGRESS:
+            if _in_hand(turn):
                 resumed.add(turn.node)
-                if turn.resumed.drained:
+                if turn.resumed and turn.resumed.drained:
                     self._drain(turn)  # Some directors may know and some not: tables would differ.
         view, verdicts = self.gates.ask(resumed, None)
         left_out = {node.name for node in self.ready.cluster.nodes} - taking_part()
@@ -251,6 +259,26 @@ class Upgrading:
         if not resumed:
             self._refuse_undrainable(plan, view)
 
+    def _prepare(self, plan: UpgradePlan) -> None:
+        """Do what harms nobody on every node at once, before the first turn.
+
+        A node in hand was prepared by the run that began with it.
+        """
+        at_once(self._prepare_one, (turn for turn in plan.turns if not _in_hand(turn)))
+
+    def _prepare_one(self, turn: Turn) -> None:
+        """Keep what leads back, and fetch what is to be installed."""
+        try:
+            with self._step(turn.node, "prepare"):
+                self._keep_snapshot(turn)
+                if turn.target:
+                    self._do(
+                        turn.node, "keep its packages", shell_upgrade.keep_packages(turn.before)
+                    )
+                    self._do(turn.node, f"fetch {turn.words}", shell_upgrade.fetch(turn.target))
+        except (PyinfraError, SelfbalanceError) as error:
+            raise OperationError(f"{turn.node}: {error}; no node was touched") from None
+
     def _refuse_undrainable(self, plan: UpgradePlan, view: View) -> None:
         """Say before the first turn what would stop a later one: whom nobody could stand in for."""
         for turn in plan.turns:
@@ -261,18 +289,14 @@ class Upgrading:
 
     def _take(self, turn: Turn, states: dict[str, str]) -> None:
         """Take one node through its turn, or put it back."""
-        mark = turn.resumed
-        acted = mark is not None and mark.stage is Stage.IN_PROGRESS
+        acted = _in_hand(turn)
         states[turn.node] = "in progress"
         drained = self._may_drain(turn)
         try:
             self._mark(turn, Stage.IN_PROGRESS, drained)
-            self._hand_over(turn)
-            if drained:
-                self._drain(turn)
+            self._step_aside(turn, drained)
             if not self._has_happened(turn):
                 self._wait_for_sessions(turn)
-            self._keep_snapshot(turn)
             if not acted and (self.interrupted or self._broken()):
                 self._undrain(turn, drained)
                 self._mark(turn, Stage.PLANNED)
@@ -336,16 +360,28 @@ class Upgrading:
 
     # --- steps
 
-    def _hand_over(self, turn: Turn) -> None:
-        view, verdicts = self.gates.judged(SIGHTS.of_all(self.hosts))
-        if not mastered(view, turn.node):
-            return
-        with self._step(turn.node, "hand-over"):
-            others = [p for p in problems_of(verdicts) if p.node != turn.node]
-            if objection := handover_objection(view, turn.node, taking_part(), others):
-                raise OperationError(objection)
-            hand_over(self.gates, turn.node)
+    def _step_aside(self, turn: Turn, drained: bool) -> None:
+        """Hand over, if the node is MASTER, and get no new clients: one look proves both."""
+        given = self._hand_over(turn)
+        if drained:
+            self._drain(turn)
+        elif given:
+            look_at_all(self.hosts)
+        if given:
+            see_taken(self.gates, turn.node, given)
             self.book.sight(self.directors.view())
+
+    def _hand_over(self, turn: Turn) -> tuple[VrrpInstance, ...]:
+        """Let the node give up what it is MASTER of, and return that."""
+        view, verdicts = self.gates.judged(SIGHTS.of_all(self.hosts))
+        given = mastered(view, turn.node)
+        if given:
+            with self._step(turn.node, "hand-over"):
+                others = [p for p in problems_of(verdicts) if p.node != turn.node]
+                if objection := handover_objection(view, turn.node, taking_part(), others):
+                    raise OperationError(objection)
+                give_up(self.gates, turn.node)
+        return given
 
     def _may_drain(self, turn: Turn) -> bool:
         """Whether the drain is this upgrade's, and so its end: an operator's own one stays."""
@@ -374,11 +410,10 @@ class Upgrading:
     def _keep_snapshot(self, turn: Turn) -> None:
         store = self.ready.plugins.snapshot_stores[self.ready.cluster.snapshots]
         host = self._host(turn.node)
-        with self._step(turn.node, "snapshot"):
-            if isinstance(store, ControllerStore):
-                keep_here(self.ready, store, host, BEFORE)
-            elif isinstance(store, SnapshotStore) and self.ready.cluster.node(turn.node).director:
-                self._do(turn.node, "Keep a snapshot", shell.snapshot(store, BEFORE))
+        if isinstance(store, ControllerStore):
+            keep_here(self.ready, store, host, BEFORE)
+        elif isinstance(store, SnapshotStore) and self.ready.cluster.node(turn.node).director:
+            self._do(turn.node, "Keep a snapshot", shell.snapshot(store, BEFORE))
 
     def _act(self, turn: Turn) -> None:
         if self._has_happened(turn):
@@ -387,12 +422,11 @@ class Upgrading:
             if self.way.reboots:
                 self._reboot(turn)
             else:
-                self._do(turn.node, "Keep its packages", shell_upgrade.keep_packages(turn.before))
                 self._do(turn.node, turn.words, shell_upgrade.install(turn.target))
 
     def _has_happened(self, turn: Turn) -> bool:
         """Whether a run that was interrupted has acted on the node already."""
-        if turn.resumed is None or turn.resumed.stage is not Stage.IN_PROGRESS:
+        if not _in_hand(turn):
             return False
         if self.way.reboots:
             seen = SIGHTS.of(self._host(turn.node))
@@ -410,7 +444,8 @@ class Upgrading:
         while True:
             time.sleep(1)
             if _booted(host) not in (None, turn.boot):
-                SIGHTS.forget(host)
+                left_s = max(1, int(deadline - time.monotonic()))
+                self._do(turn.node, "Wait for the end of its boot", shell_upgrade.booted(left_s))
                 return
             if time.monotonic() >= deadline:
                 raise OperationError(
@@ -436,21 +471,23 @@ class Upgrading:
     def _soak(self, node: str) -> None:
         """Look until the cluster was well so often in a row, and for so long."""
         deadline = time.monotonic() + self.options.soak_s + self.options.patience_s
+        pace_s = min(self.options.soak_s / (SAMPLES - 1), PACE_S)
         good, since = 0, 0.0
         left_out = {each.name for each in self.ready.cluster.nodes} - taking_part()
         with self._step(node, "soak"):
             while True:
+                began = time.monotonic()
                 view, verdicts = self.gates.judged(look_at_all(self.hosts))
                 wrong = [p for p in problems_of(verdicts) if p.node not in left_out]
-                good, since = (0, 0.0) if wrong else (good + 1, since or time.monotonic())
+                good, since = (0, 0.0) if wrong else (good + 1, since or began)
                 self.book.look(view, wrong, node, good, SAMPLES)
-                if good >= SAMPLES and time.monotonic() - since >= self.options.soak_s:
+                if good >= SAMPLES and began - since >= self.options.soak_s:
                     return
                 if wrong and time.monotonic() >= deadline:
                     show(view, verdicts)
                     kind = OperationError if _concerns(wrong, node) else _OthersUnwellError
                     raise kind(wrong[0].what)
-                time.sleep(0.2)
+                time.sleep(max(0.0, began + pace_s - time.monotonic()))
 
     def _roll_back(self, turn: Turn, drained: bool) -> None:
         drained = drained or self._may_drain(turn)
@@ -583,6 +620,11 @@ class Upgrading:
 
 class _OthersUnwellError(OperationError):
     """The node in hand is well, but the cluster is not."""
+
+
+def _in_hand(turn: Turn) -> bool:
+    """Whether a run that was interrupted had begun with the node."""
+    return turn.resumed is not None and turn.resumed.stage is Stage.IN_PROGRESS
 
 
 def _concerns(problems: list[Problem], node: str) -> bool:

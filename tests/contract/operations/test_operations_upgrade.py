@@ -64,8 +64,9 @@ def test_backups_come_first_and_the_master_last_each_whole_before_the_next(ready
     assert run.status == 0, run.said
     assert versions(ready) == dict.fromkeys(NAMES, NEW)
     assert run.did("upgrade") == ["web2", "web3", "web1"]
-    turns = [host for host, kind in run.changes if kind in {"keep", "upgrade"}]
-    assert turns == ["web2", "web2", "web3", "web3", "web1", "web1"]
+    prepared = {host for host, kind in run.changes[: run.changes.index(("web2", "mark"))]}
+    assert prepared == set(NAMES)
+    assert run.did("keep") == run.did("snapshot") == ["web2", "web3", "web1"]
     before = [(h, k) for h, k in run.changes if k in {"upgrade", "activate"}]
     assert before[-2:] == [("web1", "activate"), ("web1", "upgrade")]  # it hands over first
     assert left_behind(ready) == []
@@ -217,7 +218,8 @@ def test_a_node_that_is_down_may_be_left_out(ready):
         ("lock", "web2 could not be locked: SSH session not active; nothing was changed"),
         ("mark", "web2 could not be marked: SSH session not active"),
         ("drain", "web2: as it was; web3"),
-        ("keep", f"web2: put back to keepalived {OLD}, and well; web3: not touched"),
+        ("keep", "web2: keep its packages: SSH session not active; no node was touched"),
+        ("fetch", f"web2: fetch keepalived {OLD} -> {NEW}: SSH session not active; no node"),
         ("upgrade", f"web2: put back to keepalived {OLD}, and well; web3: not touched"),
         ("undrain", "web2: in progress, drained; it could not be put back: Put web2 back: web2"),
         ("unmark", "web2 could not be marked"),
@@ -264,7 +266,7 @@ def test_nobody_is_touched_where_nobody_could_stand_in_for_a_later_node(ready):
     assert run.did("mark") == run.did("upgrade") == []
 
 
-@pytest.mark.parametrize("after", [1, 2, 7, 9, 12, 15])
+@pytest.mark.parametrize("after", [1, 2, 5, 16, 18, 21, 24])
 def test_ctrl_c_stops_where_no_node_is_in_hand_and_the_same_command_goes_on(ready, after):
     run = upgrade(ready, WORLD_INTERRUPT=str(after))
 
@@ -291,7 +293,7 @@ def test_two_runs_at_the_same_moment_one_goes_one_is_refused(ready):
 
 
 def test_another_component_waits_until_the_interrupted_upgrade_has_ended(ready):
-    upgrade(ready, WORLD_KILL="8")
+    upgrade(ready, WORLD_KILL="18")
     stale(ready)
 
     run = ready.run("upgrade", "--data", "component=reboot", *QUICK)

@@ -18,9 +18,11 @@ KINDS = {
     "apt-cache policy": "versions",
     f"{places.ROLLBACK}/*.deb": "put back",
     "apt-get -q download": "keep",
+    "--download-only": "fetch",
     "systemd-run": "upgrade",
     "systemctl reboot": "reboot",
     "random/boot_id": "boot",
+    "is-system-running": "booted",
     f"ln {places.LOCK}": "lock",
     f"touch -c {places.LOCK}": "beat",
     f"rm -f {places.LOCK}": "unlock",
@@ -29,7 +31,7 @@ KINDS = {
 }
 """What a command is for, by the first of these that it holds; the look comes before all."""
 
-LOOKING = {"versions", "boot", "beat"}
+LOOKING = {"versions", "boot", "booted", "beat"}
 
 
 def boot_id(name: str, has: dict[str, Any]) -> str:
@@ -62,6 +64,8 @@ def did(name: str, has: dict[str, Any], kind: str, command: str) -> str | None:
         has["boots"] = has.get("boots", 0) + 1
     elif kind == "boot":
         return boot_id(name, has)
+    elif kind in {"booted", "fetch"}:
+        pass
     elif kind == "mark":
         (has["mark"],) = re.findall(r"'(\{.*\})'", command)
     elif kind == "unmark":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from ipaddress import ip_address
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_files_are_roots_alone_and_none_lies_in_tmp(case):
             )
 
 
-ROOTS_OWN = ("/etc/", "/var/lib/selfbalance", "/var/log/", "/run/")
+ROOTS_OWN = ("/etc/", "/var/lib/selfbalance", "/var/lib/dpkg/", "/var/log/", "/run/")
 
 
 def test_no_place_of_a_node_is_in_tmp():
@@ -254,21 +255,46 @@ def _guard(folder: Path, described: Cluster = CASES["three nodes"], name: str = 
     return script
 
 
-def _run(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+def _run(
+    script: Path, *words: str, path: str = "/usr/sbin:/usr/bin:/sbin:/bin"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", str(script), *words], env=path, capture_output=True, text=True, check=False
+        ["sh", str(script), *words], env={"PATH": path}, capture_output=True, text=True, check=False
     )
 
 
 def test_a_node_that_starts_stands_back(tmp_path):
     ran = _run(_guard(tmp_path), "fresh")
 
-    (written,) = (tmp_path / "lib").iterdir()
+    written = tmp_path / "lib" / "demotion"
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    assert written.name == "demotion"
     assert written.read_text(encoding="utf-8") == f"{demotion(0, Standing.FRESH)}\n"
     assert written.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("answer", "unpacked_at", "written"),
+    [("echo 36", 2, "36\n"), ("echo 36", 0, "1\n"), ("exit 1", 2, "")],
+    ids=["another one is installed", "the same one is", "one that cannot say"],
+)
+def test_a_node_that_starts_writes_down_how_its_keepalived_is_asked(
+    tmp_path, answer, unpacked_at, written
+):
+    unpacked, number = tmp_path / "keepalived.list", tmp_path / "lib" / "json-signal"
+    guard = _guard(tmp_path)
+    guard.write_text(guard.read_text().replace(places.UNPACKED, str(unpacked)))
+    (tmp_path / "keepalived").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "keepalived").chmod(0o700)
+    number.parent.mkdir()
+    number.write_text("1\n")
+    unpacked.touch()
+    os.utime(number, (1, 1))
+    os.utime(unpacked, (unpacked_at, unpacked_at))
+
+    ran = _run(guard, "fresh", path=f"{tmp_path}:/usr/bin:/bin")
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert (number.read_text() if number.exists() else "") == written
 
 
 def test_a_node_that_serves_stands_back_no_longer(tmp_path):
@@ -278,7 +304,7 @@ def test_a_node_that_serves_stands_back_no_longer(tmp_path):
 
 
 def _demotions(folder: Path) -> dict[str, int]:
-    return {file.name: int(file.read_text()) for file in (folder / "lib").iterdir()}
+    return {file.name: int(file.read_text()) for file in (folder / "lib").glob("demotion*")}
 
 
 def test_a_node_stands_back_in_each_instance_by_its_place_there(tmp_path):
