@@ -5,7 +5,8 @@ from selfbalance.operations.draining import drained, undrained
 from selfbalance.operations.handing_over import handed_over
 from selfbalance.operations.looking import is_controller
 from selfbalance.operations.node import prepared
-from selfbalance.operations.upgrading import Options, upgraded
+from selfbalance.operations.turning import Options
+from selfbalance.operations.upgrading import upgraded
 
 __all__ = [
     "Options",
