@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import ModuleType
+from threading import Thread
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -14,7 +16,9 @@ from selfbalance import testing
 from selfbalance.plugins import Plugins, Upgrade, spec
 from selfbalance.testing import nodes
 
-PAGE = (Path(__file__).parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "plugins.md").read_text(encoding="utf-8")
+UPGRADES = (DOCS / "upgrade.md").read_text(encoding="utf-8")
 HOOKS = {name: thing for name, thing in vars(spec).items() if hasattr(thing, "selfbalance_spec")}
 _PARTS = re.split(r"^## `(register_\w+\([^)]*\))`$", PAGE, flags=re.MULTILINE)
 EXAMPLES = {
@@ -47,6 +51,37 @@ def test_each_example_registers_one_thing_by_its_hook(heading):
     ]
     (kind,) = mine
     assert heading == f"register_{kind.replace(' ', '_')}s(register)"
+
+
+def test_the_smoke_test_of_the_page_on_upgrades_asks_every_node():
+    (source,) = re.findall(r"^```python\n(.*?)^```$", UPGRADES, re.MULTILINE | re.DOTALL)
+    example = ModuleType("example")
+    exec(compile(source, "docs/upgrade.md", "exec"), vars(example))
+    smoke = Plugins((example,)).gates["smoke"]
+    nodes = [
+        SimpleNamespace(name="web1", address="127.0.0.1"),
+        SimpleNamespace(name="web2", address="127.0.0.2"),
+    ]
+
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        example.URL = f"http://{{}}:{server.server_port}/health"
+        Thread(target=server.serve_forever, daemon=True).start()
+        verdict = smoke(SimpleNamespace(cluster=SimpleNamespace(nodes=nodes)))
+        server.shutdown()
+
+    (problem,) = verdict.problems
+    assert (problem.node, verdict.seen) == ("web2", "2 nodes asked")
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A web server that is well."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
 
 
 def test_the_page_has_every_field_of_an_upgrade_with_what_it_is_unless_said():
