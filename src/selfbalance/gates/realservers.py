@@ -22,8 +22,7 @@ def realservers(view: View) -> Verdict:
         problems += _listening(want, seen)
     problems += _weights(view)
     problems += _drains(view)
-    for want, seen in view.pairs():
-        problems += _answers(view, want, seen)
+    problems += _answers(view)
     drained = view.drained()
     serving = " ".join(seen.name for seen in view.state.seen if seen.name not in drained)
     words = f"{serving or 'none'} answer through the VIP"
@@ -143,29 +142,25 @@ def _listens(seen: NodeState, vip: IPAddress, port: int) -> bool:
     return any((address, port) in seen.listening for address in candidates)
 
 
-def _answers(view: View, want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+def _answers(view: View) -> Iterator[Problem]:
     """Check, on the owner of a VIP, that each peer answered for it, a near one from its own MAC."""
-    if "claims" in seen.unknown:
-        return
-    for service in want.services:
-        if view.holders(service.vip) != (seen,):
-            continue
-        for peer in dict.fromkeys((*want.peers, *want.tunnelled)):
-            mac = seen.answers.get((service.vip, service.port, peer))
-            if mac is None:
-                yield Problem(
-                    f"{peer} does not answer for {service.vip}:{service.port} "
-                    f"what {seen.name} sends it",
-                    peer,
-                    f"on {peer}: ip addr show dev {want.vip_interface}; ss -ltn",
-                )
-            elif peer in want.peers and mac != seen.peer_macs.get(peer):
-                yield Problem(
-                    f"{peer} sent a connection for {service.vip}:{service.port} on to {mac}: "
-                    f"it balances again what {seen.name} has balanced",
-                    peer,
-                    f"on {peer}: {_STANDBY[want.marks]}",
-                )
+    for seen, service, peer in view.asked():
+        want = view.desired[seen.name]
+        mac = seen.answers.get((service.vip, service.port, peer))
+        if mac is None:
+            yield Problem(
+                f"{peer} does not answer for {service.vip}:{service.port} "
+                f"what {seen.name} sends it",
+                peer,
+                f"on {peer}: ip addr show dev {want.vip_interface}; ss -ltn",
+            )
+        elif peer in want.peers and mac != seen.peer_macs.get(peer):
+            yield Problem(
+                f"{peer} sent a connection for {service.vip}:{service.port} on to {mac}: "
+                f"it balances again what {seen.name} has balanced",
+                peer,
+                f"on {peer}: {_STANDBY[want.marks]}",
+            )
 
 
 _STANDBY = {

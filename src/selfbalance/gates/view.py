@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from selfbalance.desired import DesiredNode
+from selfbalance.desired import DesiredNode, DesiredService
 from selfbalance.model import Cluster, VrrpInstance
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import ClusterState, NodeState, Role, SeenService
@@ -62,6 +62,16 @@ class View:
             for real in service.realservers
             if real.address in (node.address, node.address6)
         )
+
+    def asked(self) -> Iterator[tuple[NodeState, DesiredService, str]]:
+        """Yield who was asked through a VIP: its owner asks each peer for each service of it."""
+        for want, seen in self.pairs():
+            if "claims" in seen.unknown:
+                continue
+            for service in want.services:
+                if self.holders(service.vip) == (seen,):
+                    for peer in dict.fromkeys((*want.peers, *want.tunnelled)):
+                        yield seen, service, peer
 
     def endpoint_of(self, service: SeenService) -> str:
         """Return VIP and port, also of a service that the kernel knows by its mark."""

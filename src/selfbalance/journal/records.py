@@ -80,7 +80,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Probes:
-    """Requests to the VIP since the last such record, and how many of them failed."""
+    """Requests through the VIPs in the look before, and how many of them failed."""
 
     kind: ClassVar[str] = "probes"
 

@@ -11,7 +11,7 @@ from pyinfra.api.exceptions import PyinfraError
 
 from selfbalance.errors import JournalError
 from selfbalance.gates import View
-from selfbalance.journal import Gates, Journal, Look, Record, SeenNode, Step
+from selfbalance.journal import Gates, Journal, Look, Probes, Record, SeenNode, Step
 from selfbalance.observed import NodeState
 from selfbalance.operations.saying import say
 from selfbalance.plugins import Problem
@@ -60,14 +60,27 @@ class Logbook:
         self.sight(view)
 
     def sight(self, view: View) -> None:
-        """Note who owns each VIP, and how every node was seen."""
+        """Note who owns each VIP, how every node was seen, and who answered through the VIP."""
         owners = {str(vip): _owner(view.holders(vip)) for vip in view.vips}
         rows = [node_row(view, node) for node in view.state.nodes]
         self.write(Look(owners, {str(row["node"]): _seen(row) for row in rows}))
+        if probes := _probes(view):
+            self.write(probes)
 
 
 def _owner(holders: Sequence[NodeState]) -> str | None:
     return holders[0].name if len(holders) == 1 else None
+
+
+def _probes(view: View) -> Probes | None:
+    """Count what the VIPs' owners asked of realservers that get clients; None if it was nothing."""
+    drained = view.drained()
+    answers = [
+        (service.vip, service.port, peer) in owner.answers
+        for owner, service, peer in view.asked()
+        if peer not in drained
+    ]
+    return Probes(len(answers), answers.count(False)) if answers else None
 
 
 def _seen(row: Mapping[str, Any]) -> SeenNode:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from looks import Look
+from looks import CLUSTER, MASTER, Look
 from pyinfra.api.exceptions import OperationError
 
 from selfbalance.errors import JournalError
-from selfbalance.journal import Gates, Step
+from selfbalance.journal import Gates, Probes, Step
 from selfbalance.journal import Look as LookRecord
+from selfbalance.observed import Drain
 from selfbalance.operations import logbook
 from selfbalance.operations.logbook import Logbook
 from selfbalance.plugins import Problem
 
+SERVICES = len(CLUSTER.services)
 FULL = "/srv/journal: the journal cannot be written: No space left on device"
 
 
@@ -62,7 +64,7 @@ def test_a_look_is_what_was_wrong_and_how_every_node_was():
 
     Logbook(journal).look(look.view, [Problem("web3 could not be observed")], "web2", 1, 3)
 
-    gates, seen = journal.records
+    gates, seen, probes = journal.records
     assert gates == Gates("web2", 1, 3, False, ["web3 could not be observed"])
     assert isinstance(seen, LookRecord)
     assert seen.owners == {"192.0.2.10": "web2"}
@@ -71,6 +73,19 @@ def test_a_look_is_what_was_wrong_and_how_every_node_was():
         "web2": True,
         "web3": False,
     }
+    assert probes == Probes(sent=SERVICES * 2, failed=0)
+
+
+def test_a_realserver_that_does_not_answer_through_the_vip_is_a_failed_probe_unless_drained():
+    look, journal = Look(), Journal()
+    answers = {key: mac for key, mac in look.nodes[MASTER].answers.items() if key[2] != "web3"}
+    look.change(MASTER, answers=answers)
+
+    Logbook(journal).sight(look.view)
+    Logbook(journal).sight(look.change_all(drained={"web3": Drain("ops", 0)}).view)
+
+    probes = [each for each in journal.records if isinstance(each, Probes)]
+    assert probes == [Probes(SERVICES * 2, SERVICES), Probes(SERVICES, 0)]
 
 
 def test_a_disk_that_is_full_stops_no_step_and_is_said_once(said):
