@@ -28,7 +28,14 @@ class Lists(Enum):
     """Which package lists a node is asked by: a dry run fetches new ones, and changes none."""
 
     AS_THEY_ARE = ""
-    FETCHED = "apt-get update -qq -o APT::Update::Error-Mode=any >/dev/null || exit 1; "
+    # apt waits for no other that fetches lists: apt-daily.timer, or a second run of ours.
+    FETCHED = (
+        "tries=0; "
+        "until said=$(apt-get update -qq -o APT::Update::Error-Mode=any 2>&1 >/dev/null); do "
+        "tries=$((tries + 1)); "
+        'case "$tries $said" in 61*) ;; *"Could not get lock"*) sleep 1; continue ;; esac; '
+        "printf '%s\\n' \"$said\" >&2; exit 1; done; "
+    )
     FETCHED_APART = (
         'apart=$(mktemp -d) || exit 1; trap \'rm -rf "$apart"\' EXIT; mkdir -p "$apart/partial"; '
         'printf \'Dir::State::Lists "%s";\\nDir::Cache::pkgcache "";\\nDir::Cache::srcpkgcache "";'

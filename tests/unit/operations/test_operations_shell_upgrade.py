@@ -158,6 +158,29 @@ def test_fetched_lists_come_before_the_question(debian):
     assert debian.ran[0].startswith("apt-get update ")
 
 
+def test_another_who_fetches_lists_is_waited_for(debian):
+    """`apt-get update` does not wait by itself: it says so, and fails."""
+    debian.program("sleep", "touch unlocked\n")
+    debian.program(
+        "apt-get", "[ -e unlocked ] || { echo 'E: Could not get lock x' >&2; exit 100; }\n"
+    )
+
+    versions(debian, Lists.FETCHED)
+
+    assert [line.split()[0] for line in debian.ran[:3]] == ["apt-get", "sleep", "apt-get"]
+
+
+def test_another_who_never_ends_is_not_waited_for_for_ever(debian):
+    debian.program("sleep", "exit 0\n")
+    debian.program("apt-get", "echo 'E: Could not get lock x' >&2; exit 100\n")
+
+    ran = debian.run(shell_upgrade.ask_versions(["nginx"], Lists.FETCHED))
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "Could not get lock" in ran.stderr
+    assert len([line for line in debian.ran if line.startswith("apt-get")]) == 61
+
+
 @pytest.mark.parametrize("lists", [Lists.FETCHED, Lists.FETCHED_APART])
 def test_lists_that_could_not_be_fetched_are_a_failure_and_nothing_is_asked(debian, lists):
     debian.program("apt-get", "echo 'E: Could not resolve deb.example.org' >&2; exit 100\n")
