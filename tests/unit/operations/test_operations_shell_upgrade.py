@@ -160,9 +160,10 @@ def test_fetched_lists_come_before_the_question(debian):
 
 def test_another_who_fetches_lists_is_waited_for(debian):
     """`apt-get update` does not wait by itself: it says so, and fails."""
-    debian.program("sleep", "touch unlocked\n")
+    free = debian.root / "free"
+    debian.program("sleep", f"touch {free}\n")
     debian.program(
-        "apt-get", "[ -e unlocked ] || { echo 'E: Could not get lock x' >&2; exit 100; }\n"
+        "apt-get", f"[ -e {free} ] || {{ echo 'E: Could not get lock x' >&2; exit 100; }}\n"
     )
 
     versions(debian, Lists.FETCHED)
