@@ -63,9 +63,9 @@ def test_the_kernel_has_every_scheduler_and_each_answers(many_ports: Site) -> No
         assert [probe for probe in probes if not probe.ok] == [], name
 
 
-@pytest.mark.parametrize("named", list(PLUGINS.forwarding_methods), scope="class")
+@pytest.mark.parametrize("named", ["tun"])
 class TestForwarding(ForwardingOnNodes):
-    """Each built-in method."""
+    """`dr` is in nearly every other test, `tun-gue` in test_tun.py."""
 
 
 @pytest.mark.parametrize("named", ["source-mac"])
@@ -85,9 +85,9 @@ class TestStores(StoreOnNodes):
     """One of each type; `run` is `local` in another folder."""
 
 
-@pytest.mark.parametrize("named", list(PLUGINS.components))
+@pytest.mark.parametrize("named", ["keepalived"])
 class TestComponents(ComponentOnNodes):
-    """Each built-in component."""
+    """The one that has packages and units; what only upgrades is in test_upgrade.py."""
 
 
 def test_no_mode_is_left_out() -> None:
