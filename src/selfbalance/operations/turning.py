@@ -94,7 +94,7 @@ class Steps:
                     )
                     self._do(turn.node, f"fetch {turn.words}", shell_upgrade.fetch(turn.target))
         except (PyinfraError, SelfbalanceError) as error:
-            raise OperationError(f"{turn.node}: {error}; no node was touched") from None
+            raise OperationError(f"{turn.node}: {error}; this run has touched no node") from None
 
     def step_aside(self, turn: Turn, drained: bool) -> None:
         """Hand over, if the node is MASTER, and get no new clients: one look proves both."""
