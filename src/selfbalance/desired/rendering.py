@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -168,7 +169,7 @@ def guard(
         unpacked=places.UNPACKED,
         handover_s=math.ceil(due_s) + HANDOVER_MARGIN_S,
         takeover_s=math.ceil(due_s) + 1,
-        sync_threshold=_sync_threshold(standby),
+        sync=_sync(standby),
         apart=f"ip netns exec {NAMESPACE} " if standby.apart else "",
         serves_peers=not (standby.marks_clients or standby.apart or forwarding.wrapped),
         steered=list(_steered(cluster, node, forwarding, services)),
@@ -283,7 +284,7 @@ def watch(cluster: Cluster, node: Node, standby: StandbyMode, table: list[str]) 
         "keepalived-watch.pl.j2",
         guard=places.GUARD,
         events=places.EVENTS,
-        sync_threshold=_sync_threshold(standby),
+        sync=_sync(standby),
         standby=standby,
         namespace=NAMESPACE,
         interface=cluster.interface_of(node),
@@ -292,8 +293,20 @@ def watch(cluster: Cluster, node: Node, standby: StandbyMode, table: list[str]) 
     )
 
 
-def _sync_threshold(standby: StandbyMode) -> str | None:
-    return standby.sysctls.get("net.ipv4.vs.sync_threshold")
+class _Sync(NamedTuple):
+    """When a director tells the others of a session: sysctls below net.ipv4.vs."""
+
+    sync_threshold: str
+    sync_refresh_period: str
+
+
+def _sync(standby: StandbyMode) -> _Sync | None:
+    """Return what is usual; None if nobody is told of sessions."""
+    if not standby.sync_daemon:
+        return None
+    kernels = _Sync(sync_threshold="3 50", sync_refresh_period="0")
+    said = {knob: standby.sysctls.get(f"net.ipv4.vs.{knob}") for knob in _Sync._fields}
+    return kernels._replace(**{knob: value for knob, value in said.items() if value is not None})
 
 
 def watch_unit(cluster: Cluster, standby: StandbyMode) -> str:

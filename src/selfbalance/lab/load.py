@@ -11,7 +11,6 @@ import asyncio
 import errno
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -68,13 +67,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Session:
-    """One long download. `alive` only if every byte came; an early end counts as `reset`."""
+    """One long download. `alive` only if every byte came; an early end counts as `reset`.
+
+    Times are `time.monotonic()`; `error` says why one was lost.
+    """
 
     node: str | None
     outcome: Outcome
     bytes: int
     began: float
     ended: float
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +270,11 @@ class _Cut(Exception):  # noqa: N818 - it names what happened to the answer
 
 
 class _Client:
-    """Sockets to one address and port, each from a source port that was not used before."""
+    """Sockets to one address and port, from one source port after the other.
+
+    Every client begins with the same one, so it meets what the last one's connections left in the
+    nodes' tables, as the clients behind a busy NAT do.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -279,24 +286,39 @@ class _Client:
         self._target: Any = found[0][4]
         self.path = parts.path or "/"
         self._request = "GET {} HTTP/1.1\r\nHost: " + parts.netloc + "\r\nConnection: close\r\n\r\n"
-        self._next_port = random.randrange(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - no secret
+        self._next_port = _FIRST_PORT - 1
 
     async def get(self, path: str) -> tuple[socket.socket, float]:
         """A connection that the request was sent on, and when it began."""
         began = time.monotonic()
-        sock = self._socket()
+        sock = await self._connected()
         try:
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(sock, self._target)
-            await loop.sock_sendall(sock, self._request.format(path).encode())
+            request = self._request.format(path).encode()
+            await asyncio.get_running_loop().sock_sendall(sock, request)
         except BaseException:
             sock.close()
             raise
         return sock, began
 
+    async def _connected(self) -> socket.socket:
+        for _ in range(100):
+            sock = self._socket()
+            try:
+                await asyncio.get_running_loop().sock_connect(sock, self._target)
+            except BaseException as error:
+                sock.close()
+                # The last connection from this port is not over yet.
+                if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+                    continue
+                raise
+            return sock
+        raise OSError(errno.EADDRINUSE, "no free source port")
+
     def _socket(self) -> socket.socket:
         sock = socket.socket(self._family, socket.SOCK_STREAM)
         sock.setblocking(False)
+        # So a port in TIME_WAIT can be had again (network.py, build_client).
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         anywhere = "::" if self._family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - a source
         for _ in range(100):
             self._next_port += 1
@@ -304,7 +326,7 @@ class _Client:
                 self._next_port = _FIRST_PORT
             try:
                 sock.bind((anywhere, self._next_port))
-            except OSError:  # somebody has it, or had it a minute ago
+            except OSError:  # somebody has it
                 continue
             return sock
         sock.close()
@@ -393,6 +415,7 @@ class _LongSession:
         self.node: str | None = None
         self.bytes = 0
         self.outcome: Outcome = "refused"
+        self.error: str | None = None
 
     async def run(self, client: _Client, path: str) -> Session:
         began = time.monotonic()
@@ -400,12 +423,15 @@ class _LongSession:
             self.outcome = await self._download(client, path)
         except (TimeoutError, asyncio.TimeoutError, asyncio.CancelledError):
             self.outcome = "timed out"  # cancelled: it dribbles on after everything else has ended
+            self.error = "timed out"
         except (OSError, _Cut) as error:
+            self.error = reason(error)
             refused = self.outcome == "refused" and not isinstance(error, ConnectionResetError)
             self.outcome = "refused" if refused else "reset"
         finally:
             self.started.set()
-        return Session(self.node, self.outcome, self.bytes, began, time.monotonic())
+        ended = time.monotonic()
+        return Session(self.node, self.outcome, self.bytes, began, ended, self.error)
 
     async def _download(self, client: _Client, path: str) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -414,6 +440,7 @@ class _LongSession:
         with sock:
             head = await asyncio.wait_for(_read_head(sock), SILENCE_TIMEOUT_S)
             if head.status != 200 or head.length is None:
+                self.error = f"status {head.status}"
                 return "refused"
             self.node, self.bytes = head.node, len(head.rest)
             while self.bytes < head.length:
@@ -421,6 +448,7 @@ class _LongSession:
                     self.started.set()
                 more = await asyncio.wait_for(loop.sock_recv(sock, 65536), SILENCE_TIMEOUT_S)
                 if not more:
+                    self.error = "cut short"
                     return "reset"
                 self.bytes += len(more)
         return "alive"

@@ -159,7 +159,11 @@ def guest_end(node: LabNode) -> str:
 
 
 def build_client(client: Namespaces, transport: str, routed: bool) -> None:
-    """The client's address, and room for thousands of short connections."""
+    """The client's address, and room for thousands of short connections.
+
+    It may use a source port again whose last connection is in TIME_WAIT (ip-sysctl.rst), as a busy
+    NAT does.
+    """
     _ip(
         client,
         [
@@ -170,7 +174,8 @@ def build_client(client: Namespaces, transport: str, routed: bool) -> None:
             *(_routes_to_far("eth0") if routed else []),
         ],
     )
-    _check(client.look("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=1100 65000"))
+    ports = ("net.ipv4.ip_local_port_range=1100 65000", "net.ipv4.tcp_tw_reuse=1")
+    _check(client.look("sysctl", "-q", "-w", *ports))
     if transport == "raw":
         _offloads_off(client, ["eth0"])
 

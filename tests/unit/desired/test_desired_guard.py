@@ -85,7 +85,8 @@ class Node:
         for real, here in (
             ("/var/lib/selfbalance", folder),
             (places.DUMPS, folder),
-            ("/proc/sys/net/ipv4/vs/sync_threshold", folder / "threshold"),
+            ("/proc/sys/net/ipv4/vs/sync_threshold", folder / "packets"),
+            ("/proc/sys/net/ipv4/vs/sync_refresh_period", folder / "seconds"),
         ):
             assert real in text
             text = text.replace(real, str(here))
@@ -161,7 +162,8 @@ def test_new_clients_are_led_to_the_heir_before_it_takes_over(node):
         for real in ("192.0.2.11", "192.0.2.13")
     ]
     assert node.told[-1] == "--clear"
-    assert (node.folder / "threshold").read_text() == "3 50\n"
+    assert (node.folder / "packets").read_text() == "3 0\n"
+    assert (node.folder / "seconds").read_text() == "10\n"
 
 
 @pytest.mark.parametrize("state", ["Down", "Init", "AdminDown"])

@@ -100,7 +100,10 @@ SYSCTLS = {
     "net.ipv4.vs.backup_only": "1",
     "net.ipv4.vs.expire_nodest_conn": "1",
     "net.ipv4.vs.expire_quiescent_template": "1",
-    "net.ipv4.vs.sync_threshold": "3 50",
+    "net.ipv4.vs.conn_reuse_mode": "3",
+    "net.ipv4.vs.sync_refresh_period": "10",
+    "net.ipv4.vs.sync_retries": "2",
+    "net.ipv4.vs.sync_threshold": "3 0",
 }
 SLOPPY, STRICT = {"net.ipv4.vs.sloppy_tcp": "1"}, {"net.ipv4.vs.sloppy_tcp": "0"}
 

@@ -17,16 +17,20 @@ from selfbalance.desired import places
 
 pytestmark = pytest.mark.skipif(not shutil.which("perl"), reason="the watch is Perl")
 
+USUAL = ("3 0", "10")
+
 
 class Watch:
     """A running watch whose guard, FIFO and kernel are files of the test's."""
 
     def __init__(self, folder: Path) -> None:
         self.events = folder / "vrrp"
-        self.threshold = folder / "sync_threshold"
+        self.packets = folder / "sync_threshold"
+        self.seconds = folder / "sync_refresh_period"
         self._acts = folder / "acts"
         self._acts.touch()
-        self.threshold.touch()
+        self.packets.touch()
+        self.seconds.touch()
         guard = folder / "guard"
         guard.write_text(f'#!/bin/sh\necho "$*" >>{self._acts}\n')
         guard.chmod(0o700)
@@ -36,7 +40,8 @@ class Watch:
         for real, here in (
             (places.GUARD, guard),
             (places.EVENTS, self.events),
-            ("/proc/sys/net/ipv4/vs/sync_threshold", self.threshold),
+            ("/proc/sys/net/ipv4/vs/sync_threshold", self.packets),
+            ("/proc/sys/net/ipv4/vs/sync_refresh_period", self.seconds),
             ("/run/vrrp.pid", folder / "no.pid"),
         ):
             assert real in text
@@ -49,6 +54,10 @@ class Watch:
         fifo = os.open(self.events, os.O_WRONLY)
         os.write(fifo, "".join(f"{line}\n" for line in lines).encode())
         os.close(fifo)
+
+    def tells(self) -> tuple[str, str]:
+        """When the kernel is to tell the other nodes of a session: by packets, and by seconds."""
+        return self.packets.read_text(), self.seconds.read_text()
 
     def acts(self) -> list[str]:
         """What the guard was called for."""
@@ -69,7 +78,7 @@ def running(folder: Path) -> Iterator[Watch]:
     watch = Watch(folder)
     with subprocess.Popen(["perl", str(watch.program)]) as process:
         try:
-            eventually(watch.threshold.read_text, "3 50")
+            eventually(watch.tells, USUAL)
             yield watch
         finally:
             process.kill()
@@ -100,8 +109,8 @@ def test_a_master_of_a_moment_does_not(tmp_path):
 def test_a_false_master_makes_it_tell_of_all_sessions_for_some_seconds(tmp_path):
     with running(tmp_path) as watch:
         watch.tell('INSTANCE "web" MASTER_RX_LOWER_PRI 250')
-        eventually(watch.threshold.read_text, "0 1")
-        eventually(watch.threshold.read_text, "3 50")
+        eventually(watch.tells, ("0 1", "0"))
+        eventually(watch.tells, USUAL)
         assert watch.acts() == []
 
 

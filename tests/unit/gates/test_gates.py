@@ -57,7 +57,7 @@ def test_a_healthy_cluster_has_no_problem(cluster, master):
         f"{' '.join(map(str, look.view.vips))} owner {master} (by address, by ARP, by keepalived)",
         f"tables equal on 3 nodes, sync master on {master}",
         "web1 web2 web3 answer through the VIP",
-        "2 modules and 7 sysctls as described",
+        "2 modules and 10 sysctls as described",
         "files and packages as deployed",
     ]
 
@@ -82,7 +82,7 @@ def test_vips_with_masters_of_their_own_are_no_problem(masters):
         "(by address, by ARP, by keepalived)",
         "tables equal on 3 nodes, sync master and backup on each",
         "web1 web2 web3 answer through the VIP",
-        "3 modules and 7 sysctls as described, clients marked by nft",
+        "3 modules and 10 sysctls as described, clients marked by nft",
         "files and packages as deployed",
     ]
 

@@ -63,8 +63,8 @@ def test_every_field_of_a_backup():
     assert web1.files["/etc/keepalived/selfbalance-guard"].mode == 0o700
     assert len(web1.files) == 8
     assert web1.sysctls["net.ipv4.conf.all.arp_ignore"] == "1"
-    assert web1.sysctls["net.ipv4.vs.sync_threshold"] == "3 50"
-    assert len(web1.sysctls) == 7
+    assert web1.sysctls["net.ipv4.vs.sync_threshold"] == "3 0"
+    assert len(web1.sysctls) == 10
     assert (web1.modules, web1.unavailable) == ({"ip_vs", "ip_vs_mh"}, frozenset())
     assert (web1.cores, web1.memory_bytes, web1.recorded) == (1, 320 * 2**20, {})
     assert web1.addresses["lo"] == set(map(ip_address, ("127.0.0.1", "::1", "192.0.2.10")))

@@ -69,9 +69,10 @@ def test_a_bare_node_gets_everything_in_the_order_in_which_it_is_done():
         *(f"write {file.path}" for file in WEB1.all_files),
         "load module ip_vs ip_vs_mh",
         "set net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.arp_ignore=1 "
-        "net.ipv4.vs.backup_only=1 net.ipv4.vs.expire_nodest_conn=1 "
-        "net.ipv4.vs.expire_quiescent_template=1 net.ipv4.vs.sloppy_tcp=1 "
-        "net.ipv4.vs.sync_threshold=3 50",
+        "net.ipv4.vs.backup_only=1 net.ipv4.vs.conn_reuse_mode=3 "
+        "net.ipv4.vs.expire_nodest_conn=1 net.ipv4.vs.expire_quiescent_template=1 "
+        "net.ipv4.vs.sloppy_tcp=1 net.ipv4.vs.sync_refresh_period=10 net.ipv4.vs.sync_retries=2 "
+        "net.ipv4.vs.sync_threshold=3 0",
         "enable selfbalance-vip.service keepalived.service selfbalance-watch.service",
         "put the VIPs on their interface",
         "start keepalived",

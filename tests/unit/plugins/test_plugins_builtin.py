@@ -58,7 +58,10 @@ def test_standby_is_what_the_trials_found_lossless():
     assert mode.sync_daemon
     assert mode.sysctls == {
         "net.ipv4.vs.backup_only": "1",
-        "net.ipv4.vs.sync_threshold": "3 50",
+        "net.ipv4.vs.conn_reuse_mode": "3",
+        "net.ipv4.vs.sync_threshold": "3 0",
+        "net.ipv4.vs.sync_refresh_period": "10",
+        "net.ipv4.vs.sync_retries": "2",
         "net.ipv4.vs.expire_nodest_conn": "1",
         "net.ipv4.vs.expire_quiescent_template": "1",
     }
@@ -69,6 +72,7 @@ def test_a_backup_without_a_table_forgets_whom_it_sent_packets_to_as_a_master():
 
     assert (mode.apart, mode.sync_daemon) == (True, False)
     assert mode.sysctls == {
+        "net.ipv4.vs.conn_reuse_mode": "3",
         "net.ipv4.vs.expire_nodest_conn": "1",
         "net.ipv4.vs.expire_quiescent_template": "1",
     }

@@ -66,7 +66,7 @@ def test_a_healthy_cluster_fits_on_one_screen():
         f"{'  vip          192.0.2.10 owner web2 (by address, by ARP, by keepalived)':<98}ok",
         f"{'  director     tables equal on 3 nodes, sync master on web2':<98}ok",
         f"{'  realservers  web1 web2 web3 answer through the VIP':<98}ok",
-        f"{'  kernel       2 modules and 7 sysctls as described':<98}ok",
+        f"{'  kernel       2 modules and 10 sysctls as described':<98}ok",
         f"{'  drift        files and packages as deployed':<98}ok",
         "",
         "node  role    priority  standing  weight  sessions  keepalived    kernel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selfbalance.model import Cluster
+from selfbalance.plugins.builtin.connections import KEPT, SYNCHRONISED
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import StandbyMode
 
@@ -22,13 +23,11 @@ BACKUP_ONLY = StandbyMode(
     sync_daemon=True,
     objection=one_instance,
     sysctls={
-        # Documentation/networking/ipvs-sysctl.rst. backup_only acts only while the sync daemon runs
-        # in state backup. sync_threshold: the kernel's default; a first value below 3 synchronises
-        # nothing for 50 packets, because packet 1 is a SYN.
+        **KEPT,
+        **SYNCHRONISED,
+        # Documentation/networking/ipvs-sysctl.rst. It acts only while the sync daemon runs in state
+        # backup.
         "net.ipv4.vs.backup_only": "1",
-        "net.ipv4.vs.sync_threshold": "3 50",
-        "net.ipv4.vs.expire_nodest_conn": "1",
-        "net.ipv4.vs.expire_quiescent_template": "1",
     },
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selfbalance.plugins.builtin.backup_only import one_instance
+from selfbalance.plugins.builtin.connections import KEPT
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import StandbyMode
 
@@ -11,12 +12,9 @@ SNAPSHOT = StandbyMode(
     sync_daemon=False,
     apart=True,
     objection=one_instance,
-    sysctls={
-        # Documentation/networking/ipvs-sysctl.rst. Who was MASTER still has entries of connections;
-        # without expire_nodest_conn it would drop their packets for ever, with its table empty.
-        "net.ipv4.vs.expire_nodest_conn": "1",
-        "net.ipv4.vs.expire_quiescent_template": "1",
-    },
+    # Who was MASTER still has entries of connections. Without `expire_nodest_conn` it would drop
+    # their packets for ever, with its table empty (Documentation/networking/ipvs-sysctl.rst).
+    sysctls=KEPT,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selfbalance.model import Cluster
+from selfbalance.plugins.builtin.connections import KEPT, SYNCHRONISED
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import StandbyMode
 
@@ -22,12 +23,11 @@ SOURCE_MAC = StandbyMode(
     marks_clients=True,
     objection=_on_one_network,
     sysctls={
+        **KEPT,
+        **SYNCHRONISED,
         # Documentation/networking/ipvs-sysctl.rst. Table and both sync daemons are active on every
         # node: backup_only would switch a MASTER off too.
         "net.ipv4.vs.backup_only": "0",
-        "net.ipv4.vs.sync_threshold": "3 50",
-        "net.ipv4.vs.expire_nodest_conn": "1",
-        "net.ipv4.vs.expire_quiescent_template": "1",
     },
 )
 
