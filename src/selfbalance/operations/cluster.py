@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from functools import partial
 
 from pyinfra.api import FunctionCommand, operation
@@ -19,6 +20,7 @@ from selfbalance.operations import shell
 from selfbalance.operations.context import Step, executing, refusal
 from selfbalance.operations.gating import Gates, left_out, untouched
 from selfbalance.operations.keeping import BEFORE, keep_here
+from selfbalance.operations.locking import Lock
 from selfbalance.operations.looking import (
     SIGHTS,
     cluster_hosts,
@@ -58,7 +60,9 @@ def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None
         return
     if rollout:
         say(f"{host.print_prefix}keepalived: {_in_words(rollout, plans)}")
-        yield from _roll(ready, hosts, rollout, plans, gates)
+        lock = Lock.of_cluster(hosts, harm="keepalived was touched nowhere")
+        with lock.held() if executing() else nullcontext(lock):
+            yield from _roll(ready, hosts, rollout, plans, gates, lock)
     else:
         host.noop("keepalived on every node runs what is described")
     if executing():
@@ -94,11 +98,14 @@ def _roll(
     rollout: Rollout,
     plans: dict[str, NodePlan],
     gates: Gates,
+    lock: Lock,
 ) -> Generator[FunctionCommand, None, None]:
     by_name = {each.name: each for each in hosts}
     pending = {name for wave in rollout.waves for name in wave}
     live = any(seen.keepalived_active for seen in SIGHTS.of_all(hosts).seen)
     for wave in rollout.waves:
+        if lock.lost:
+            raise OperationError(f"stopped: {lock.lost}; {untouched(pending)}")
         for name in wave:
             if live:
                 yield from _keep_here(ready, by_name[name], pending)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
 from collections.abc import Collection, Generator
 from functools import partial
@@ -20,6 +17,7 @@ from selfbalance.observed import NodeState, Unobserved
 from selfbalance.operations import shell
 from selfbalance.operations.context import ask, carried_out, executing, refusal
 from selfbalance.operations.gating import Gates, left_out
+from selfbalance.operations.locking import Lock, whoami
 from selfbalance.operations.looking import (
     SIGHTS,
     cluster_hosts,
@@ -100,8 +98,17 @@ class Directors:
         return View(self.ready.cluster, self.ready.desired, SIGHTS.of_all(self.hosts))
 
     def drain(self, node: str, timeout_s: float) -> None:
-        """Tell every director, wait for the weight, then for the sessions."""
-        self.stop_clients(node, whoami())
+        """Tell every director, wait for the weight, then for the sessions.
+
+        Nobody is kept from other changes by that last wait: it may be long.
+        """
+        if self.untold(self.view(), node):
+            with Lock.of_cluster(self.hosts).held():
+                if objection := drain_objection(self._look(), node, taking_part()):
+                    raise OperationError(f"{objection}; nothing was changed")
+                self.stop_clients(node, whoami())
+        else:
+            self._wait_for_weight(node, drained=True)
         self.wait_for_sessions(node, timeout_s)
 
     def stop_clients(self, node: str, by: str) -> None:
@@ -112,8 +119,9 @@ class Directors:
 
     def undrain(self, node: str) -> None:
         """Tell every director, and wait for the weight."""
-        self.send_clients(node)
-        self._wait_for_weight(node, drained=False)
+        with Lock.of_cluster(self.hosts).held():
+            self.send_clients(node)
+            self._wait_for_weight(node, drained=False)
 
     def send_clients(self, node: str) -> None:
         """Tell every director that a realserver gets clients again."""
@@ -217,15 +225,3 @@ def _outlasted(node: str, left: int | None, timeout_s: float) -> str:
         f"{node} is drained, but after {timeout_s:.0f} s: {_left(left)}; "
         f"wait on: drain.py --data node={node}; put it back: undrain.py --data node={node}"
     )
-
-
-def whoami() -> str:
-    """Return who runs this, and where: "ops@bastion"."""
-    return f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may have no name for its user
-        return str(os.getuid())

@@ -15,6 +15,7 @@ from selfbalance.model import VrrpInstance
 from selfbalance.operations import shell
 from selfbalance.operations.context import carried_out, do, executing, refusal
 from selfbalance.operations.gating import Gates, left_out, problems_of
+from selfbalance.operations.locking import Lock
 from selfbalance.operations.looking import (
     SIGHTS,
     cluster_hosts,
@@ -54,11 +55,20 @@ def handed_over(node: str, patience_s: float = 30.0) -> Generator[FunctionComman
 
 
 def hand_over(gates: Gates, node: str) -> None:
-    """Let the node hand over. Raises `OperationError` unless somebody else is MASTER afterwards."""
-    instances = mastered(gates.judged(SIGHTS.of_all(gates.hosts))[0], node)
-    give_up(gates, node)
-    look_at_all(gates.hosts)
-    see_taken(gates, node, instances)
+    """Let the node hand over, if it still may: another run may have ended since the plan was made.
+
+    Raises `OperationError` unless somebody else is MASTER afterwards.
+    """
+    with Lock.of_cluster(gates.hosts).held():
+        view, verdicts = gates.judged(look_at_all(gates.hosts))
+        if objection := handover_objection(view, node, taking_part(), problems_of(verdicts)):
+            raise OperationError(f"{objection}; nothing was changed")
+        if not (instances := mastered(view, node)):
+            say(f"{node} is not MASTER any more")
+            return
+        give_up(gates, node)
+        look_at_all(gates.hosts)
+        see_taken(gates, node, instances)
 
 
 def give_up(gates: Gates, node: str) -> None:

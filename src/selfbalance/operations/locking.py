@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import shlex
+import socket
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +17,7 @@ from pyinfra.api.host import Host
 
 from selfbalance.desired import places
 from selfbalance.operations.context import ask
+from selfbalance.operations.looking import SIGHTS, taking_part
 from selfbalance.operations.saying import say
 
 HEARTBEAT_S = 5.0
@@ -24,12 +29,23 @@ STALE_S = 30
 
 @dataclass
 class Lock:
-    """The lock that this run holds on the nodes. `lost` says that another run has broken it."""
+    """The lock that this run holds on the nodes. `lost` says that another run has broken it.
+
+    `harm` says what a run that does not get it has done.
+    """
 
     run: str
     owner: str
     hosts: Sequence[Host]
+    harm: str = "nothing was changed"
     lost: str = field(default="", init=False)
+
+    @classmethod
+    def of_cluster(cls, hosts: Sequence[Host], harm: str = "nothing was changed") -> Lock:
+        """Return one on all nodes of a cluster, but for those left out because they are down."""
+        seen = {each.name for each in SIGHTS.of_all(hosts).seen}
+        reachable = [each for each in hosts if each.name in seen | taking_part()]
+        return cls(uuid.uuid4().hex[:12], whoami(), reachable, harm)
 
     @contextmanager
     def held(self) -> Iterator[Lock]:
@@ -55,7 +71,7 @@ class Lock:
         answer = ask(host, _take(self.run, self.owner, STALE_S))
         if not answer.good or not answer.said:
             raise OperationError(
-                f"{host.name} could not be locked: {answer.wrong}; nothing was changed; "
+                f"{host.name} could not be locked: {answer.wrong}; {self.harm}; "
                 f"try: ssh {host.name} ls -l {places.LOCK}"
             )
         word, *rest = answer.said.split(None, 2)
@@ -66,7 +82,7 @@ class Lock:
             say(f"{host.print_prefix}broke a lock of {owner}: its last heartbeat was {age} s ago")
             return
         raise OperationError(
-            f"{owner} holds the lock on {host.name}, heartbeat {age} s ago; nothing was changed; "
+            f"{owner} holds the lock on {host.name}, heartbeat {age} s ago; {self.harm}; "
             f"if that run is dead, try again {STALE_S} s after its last heartbeat"
         )
 
@@ -118,3 +134,15 @@ def _free(run: str) -> str:
         f"exec 9<{folder}; flock -w 20 9; "
         f'read -r run said <{lock} && [ "$run" = {run} ] && rm -f {lock}; true'
     )
+
+
+def whoami() -> str:
+    """Return who runs this, and where: "ops@bastion"."""
+    return f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have no name for its user
+        return str(os.getuid())

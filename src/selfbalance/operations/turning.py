@@ -17,10 +17,11 @@ from selfbalance.observed import NodeState, Stage, UpgradeMark
 from selfbalance.operations import shell, shell_upgrade
 from selfbalance.operations.connecting import LOST, connect
 from selfbalance.operations.context import ask, do
-from selfbalance.operations.draining import Directors, whoami
+from selfbalance.operations.draining import Directors
 from selfbalance.operations.gating import Gates, problems_of
 from selfbalance.operations.handing_over import give_up, see_taken
 from selfbalance.operations.keeping import keep_here
+from selfbalance.operations.locking import whoami
 from selfbalance.operations.logbook import Logbook
 from selfbalance.operations.looking import SIGHTS, look_at_all, taking_part
 from selfbalance.operations.progress import Rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import uuid
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -22,12 +21,11 @@ from selfbalance.journal import End, Journal, Result
 from selfbalance.observed import Stage
 from selfbalance.operations.again import command_back, same_command
 from selfbalance.operations.context import at_once, carried_out, executing, refusal
-from selfbalance.operations.draining import Directors, whoami
+from selfbalance.operations.draining import Directors
 from selfbalance.operations.gating import Gates, problems_of
-from selfbalance.operations.locking import Lock
+from selfbalance.operations.locking import Lock, whoami
 from selfbalance.operations.logbook import Logbook
 from selfbalance.operations.looking import (
-    SIGHTS,
     cluster_hosts,
     deployment_of,
     look_at_all,
@@ -113,7 +111,6 @@ class Upgrading:
         self.component, self.way = component, component.upgrade
         self.directors = Directors(host)
         self.gates = Gates(self.ready, self.hosts, options.patience_s)
-        self.run = uuid.uuid4().hex[:12]
         self.rows_allowed = rows_allowed
         self.interrupted = False
 
@@ -148,7 +145,7 @@ class Upgrading:
 
     def carry_out(self) -> None:
         """Take every node through its turn. Raises `OperationError` where it has to stop."""
-        lock = Lock(self.run, whoami(), self._reachable())
+        lock = Lock.of_cluster(self.hosts)
         with self._interruptible(), lock.held() as self.lock:
             look_at_all(self.hosts)  # Another run may have ended since.
             plan = self.plan(Lists.AS_THEY_ARE)
@@ -161,7 +158,7 @@ class Upgrading:
 
     def _steps(self, shown: Rows | None) -> Steps:
         return Steps(
-            self.run,
+            self.lock.run,
             self.wish.component,
             self.ready,
             self.hosts,
@@ -173,11 +170,6 @@ class Upgrading:
             self.book,
             shown,
         )
-
-    def _reachable(self) -> list[Host]:
-        """Return the nodes to lock: one that is left out because it is down cannot be."""
-        seen = {each.name for each in SIGHTS.of_all(self.hosts).seen}
-        return [each for each in self.hosts if each.name in seen | taking_part()]
 
     def _go(self, plan: UpgradePlan) -> None:
         states = {turn.node: "not touched" for turn in plan.turns}

@@ -22,6 +22,7 @@ HELPERS = [HERE, *(_UNIT / room for room in ("model", "desired", "observed", "ga
 PYINFRA = shutil.which("pyinfra", path=str(Path(sys.executable).parent)) or "pyinfra"
 ENTRY_POINT = "[pyinfra.connectors]\nnode = world:NodeConnector\n"
 LOOKING = {"look", "ask", "connect", "versions", "boot", "booted", "beat"}
+LOCKING = {"lock", "unlock"}
 
 CLUSTER = """\
 name = "web"
@@ -59,9 +60,14 @@ class Run:
         return self.out + self.err
 
     @property
-    def changes(self) -> list[tuple[str, str]]:
-        """Host and kind of every command that changes something, in order."""
+    def steps(self) -> list[tuple[str, str]]:
+        """Host and kind of every command that leaves something behind, in order."""
         return [(e["host"], e["kind"]) for e in self.log if e["kind"] not in LOOKING]
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """The same without the lock's."""
+        return [(host, kind) for host, kind in self.steps if kind not in LOCKING]
 
     def did(self, kind: str) -> list[str]:
         """The hosts that a kind of command reached, in order."""

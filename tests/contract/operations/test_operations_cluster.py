@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 NAMES = ["web1", "web2", "web3"]
@@ -254,6 +256,29 @@ def test_an_activation_that_fails_is_not_repeated_and_stops_the_rest(deployed):
     assert "not touched: web1; on web3: journalctl" in run.error
     assert "activate went wrong" in run.said
     assert "Traceback" not in run.said
+
+
+def test_while_another_run_holds_the_lock_keepalived_is_touched_nowhere(deployed):
+    recalmed(deployed)
+    for name in ("web1", "web2", "web3"):
+        deployed.change(name, lock={"run": "0ther", "words": "ana@bastion", "at": time.time()})
+
+    run = deployed.run("cluster")
+
+    assert run.status == 1
+    assert run.did("activate") == []
+    assert "ana@bastion holds the lock on web1, heartbeat " in run.error
+    assert "keepalived was touched nowhere; if that run is dead, try again 30 s after" in run.error
+    assert "Traceback" not in run.said
+
+
+def test_the_lock_is_held_from_the_first_activation_to_the_last(deployed):
+    recalmed(deployed)
+
+    run = deployed.run("cluster")
+
+    kinds = [each["kind"] for each in run.log if each["kind"] in {"lock", "unlock", "activate"}]
+    assert kinds == ["lock"] * 3 + ["activate"] * 3 + ["unlock"] * 3
 
 
 def test_a_gate_that_stays_shut_stops_the_rest(deployed):

@@ -449,6 +449,69 @@ def test_without_yes_it_asks_and_then_does_the_same(drained, move, node, kind):
     assert {each for _, each in run.changes} == {kind}
 
 
+def locked(site) -> None:
+    """Let another run hold the lock of all nodes, and be alive."""
+    for name in NAMES:
+        site.change(name, lock={"run": "0ther", "words": "ana@bastion", "at": time.time()})
+
+
+def locks(site) -> list[object]:
+    """What locks there are."""
+    return [site.world[name].get("lock") for name in NAMES]
+
+
+CHANGES = [
+    ("drain", "web2", "drain"),
+    ("undrain", "web3", "undrain"),
+    ("handover", "web1", "activate"),
+]
+
+
+@pytest.mark.parametrize(("move", "node", "kind"), CHANGES)
+def test_one_run_at_a_time_and_the_second_is_told_whose_the_first_is(drained, move, node, kind):
+    locked(drained)
+    before = drained.world
+
+    refused = drained.run(move, "--data", f"node={node}")
+
+    assert (refused.status, refused.changes) == (1, [])
+    assert "ana@bastion holds the lock on web1, heartbeat " in refused.error
+    assert "nothing was changed; if that run is dead, try again 30 s after" in refused.error
+    assert "Traceback" not in refused.said
+    assert drained.world == before
+
+
+@pytest.mark.parametrize(("move", "node", "kind"), CHANGES)
+def test_it_holds_the_lock_while_it_changes_something_and_gives_it_back(drained, move, node, kind):
+    run = drained.run(move, "--data", f"node={node}")
+
+    assert run.status == 0, run.said
+    kinds = [each["kind"] for each in run.log if each["kind"] in {"lock", "unlock", kind}]
+    assert kinds == ["lock"] * 3 + [kind] * len(run.changes) + ["unlock"] * 3
+    assert locks(drained) == [None] * 3
+
+
+def test_who_only_waits_for_sessions_keeps_nobody_from_anything(drained):
+    locked(drained)
+    drained.change("web3", serves=[2, 2, 0])
+
+    run = drained.run("drain", *NODE)
+
+    assert run.status == 0, run.said
+    assert run.did("lock") == []
+
+
+def test_what_another_run_has_changed_meanwhile_counts(drained):
+    """web2 dies while this run waits for the lock: nobody would be left to serve."""
+    drained.inventory(web1={"meanwhile": {"web2": {"running": None}}})
+
+    run = drained.run("drain", "--data", "node=web1")
+
+    assert (run.status, run.changes) == (1, [])
+    assert "nobody else would serve 192.0.2.10:80" in run.error
+    assert locks(drained) == [None] * 3
+
+
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("flag", ["--serial", "--no-wait"])
 def test_a_flag_that_would_break_the_order_is_refused_before_any_contact(drained, move, flag):

@@ -358,7 +358,7 @@ def steps(pair, component: str, folder) -> range:
     (site.path / ".world").write_text((pair.path / ".world").read_text())
     run = site.run("upgrade", "--data", f"component={component}", *QUICK)
     assert run.status == 0, run.said
-    kinds = [kind for _, kind in run.changes]
+    kinds = [kind for _, kind in run.steps]
     assert kinds[-2:] == ["unlock", "unlock"]
     return range(1, len(kinds) + 1 if component == "keepalived" else len(kinds) - 2)
 

@@ -10,7 +10,8 @@ fail on it, and `lost` those in which ssh is lost; `cut` lets its observation en
 `deaf` nodes do not take what the kernel is told; `lacks` names modules that its kernel does not
 have; `cores` says how many CPUs it has, and a GiB of memory for each; `mac` is another MAC than it
 was given; the keepalived of a `stuck` node does not read what drains a realserver; `unread` names
-sections that its look could not see. All VIPs have one MASTER.
+sections that its look could not see; `meanwhile` says what has happened to others when it is
+locked. All VIPs have one MASTER.
 """
 
 from __future__ import annotations
@@ -451,6 +452,9 @@ class NodeConnector(FakeConnector):
         has = WORLD.node(name)
         if kind in upkeep.KINDS.values():
             said = upkeep.did(name, has, kind, text)
+            if kind == "lock":
+                for other, change in self.host.data.get("meanwhile", {}).items():
+                    WORLD.node(other).update(change)
             if kind in {"upgrade", "put back"}:
                 WORLD.restart(name, deployed)
             WORLD.keep()

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from selfbalance.operations.draining import whoami
+from selfbalance.operations.locking import whoami
 
 
 @pytest.fixture(autouse=True)
