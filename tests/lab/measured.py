@@ -45,22 +45,30 @@ class Measured:
     def tell(self, what: str) -> None:
         """Print the figures that README quotes."""
         outcomes = Counter(session.outcome for session in self.report.sessions)
+        failed = self.report.failed_probes
+        why = f" {dict(Counter(probe.error for probe in failed))}" if failed else ""
         last = self.report.last_failure_after(self.began)
         stood = self.stalls.within(self.began, self.began + 10)
         print(
-            f"\n{what}: sessions {dict(outcomes)}, {len(self.report.failed_probes)} of "
-            f"{len(self.report.probes)} probes failed"
+            f"\n{what}: sessions {dict(outcomes)}, {len(failed)} of "
+            f"{len(self.report.probes)} probes failed{why}"
             + (f", the last began {last:.2f} s after" if last is not None else "")
             + f"; in the 10 s after, this machine stood still for {stood:.2f} s"
         )
 
 
-def measure(site: Site, act: Callable[[], object], what: str, seconds: float = 22.0) -> Measured:
+def measure(
+    site: Site,
+    act: Callable[[], object],
+    what: str,
+    seconds: float = 22.0,
+    first_port: int | None = None,
+) -> Measured:
     """Hold 60 long downloads, probe every 20 ms, do `act` after 2 s; return what was met."""
     with (
         noted_stalls() as stalls,
         site.lab.load(
-            f"http://{VIP}", sessions=SESSIONS, probe_interval=0.02, duration=seconds
+            f"http://{VIP}", SESSIONS, probe_interval=0.02, duration=seconds, first_port=first_port
         ) as load,
     ):
         time.sleep(2)

@@ -15,12 +15,13 @@ def test_power_loss_of_the_master_fast(cluster: Site) -> None:
     lose_the_master(cluster, bound_s=0.5)
 
 
-def lose_the_master(cluster: Site, bound_s: float) -> None:
+def lose_the_master(cluster: Site, bound_s: float, first_port: int | None = None) -> None:
     master = cluster.master()
     measured = measure(
         cluster,
         lambda: cluster.lab.power_off(master),
         f"power loss of the MASTER, {cluster.described or 'fast'}",
+        first_port=first_port,
     )
     report = measured.report
     served_by_survivors = [s for s in report.sessions if s.node != master]
@@ -51,23 +52,22 @@ def test_systemctl_on_the_master_loses_nothing(calm: Site, verb: str) -> None:
 
 
 @pytest.fixture
-def forgetful(calm: Site) -> Iterator[Site]:
+def forgetful(site: Site) -> Iterator[Site]:
     """`wrr` gives a session that a director does not know to any realserver: mh would hide it."""
-    profile, calm.described = calm.described, calm.described + WRR
-    calm.deploy()
-    calm.wait_until_healthy()
-    yield calm
-    calm.described = profile
-    calm.deploy()
+    with site.well("detection='calm'" + WRR):
+        yield site
 
 
 def test_power_loss_of_the_master_calm(forgetful: Site) -> None:
     """Right after other connections from the same source ports, which had another MASTER."""
-    with forgetful.lab.load(f"http://{VIP}", SESSIONS, duration=6, session_seconds=4):
+    port = 10000
+    with forgetful.lab.load(
+        f"http://{VIP}", SESSIONS, duration=6, session_seconds=4, first_port=port
+    ):
         pass
     forgetful.lab.run(forgetful.master(), "systemctl restart keepalived")
     forgetful.wait_until_healthy()
-    lose_the_master(forgetful, bound_s=1.5)
+    lose_the_master(forgetful, bound_s=1.5, first_port=port)
 
 
 def test_a_hand_over_tells_of_sessions_that_the_others_missed(forgetful: Site) -> None:

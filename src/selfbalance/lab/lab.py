@@ -215,12 +215,17 @@ class Lab:
         probe_interval: float = 0.02,
         duration: float = 25,
         session_seconds: int = 20,
+        first_port: int | None = None,
     ) -> Load:
-        """Long sessions and quick probes against `url`; a context manager (see `Load`)."""
+        """Long sessions and quick probes against `url`; a context manager (see `Load`).
+
+        Two with the same `first_port` use the same source ports, as clients behind a busy NAT do:
+        the second one meets what the first has left in the nodes' tables.
+        """
         return Load(
             self.client_command,
             Job(url, sessions=sessions, probe_interval=probe_interval, duration=duration,
-                     session_seconds=session_seconds),
+                     session_seconds=session_seconds, first_port=first_port),
         )  # fmt: skip
 
     def steady_load(

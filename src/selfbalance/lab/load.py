@@ -11,6 +11,7 @@ import asyncio
 import errno
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -44,7 +45,7 @@ class Job:
     """What the client is to do, in seconds; `requests` is for quick ones without a schedule.
 
     A `steady` one begins another session for each that ends, until it is told to stop, but for
-    `duration` at most.
+    `duration` at most. Source ports count up from `first_port`, or from one that chance gives.
     """
 
     url: str
@@ -55,6 +56,7 @@ class Job:
     requests: int = 0
     parallel: int = 8
     steady: bool = False
+    first_port: int | None = None
 
     @property
     def longest_s(self) -> float:
@@ -270,13 +272,9 @@ class _Cut(Exception):  # noqa: N818 - it names what happened to the answer
 
 
 class _Client:
-    """Sockets to one address and port, from one source port after the other.
+    """Sockets to one address and port, from one source port after the other."""
 
-    Every client begins with the same one, so it meets what the last one's connections left in the
-    nodes' tables, as the clients behind a busy NAT do.
-    """
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, first_port: int | None = None) -> None:
         parts = urlsplit(url)
         port = parts.port or 80
         found = socket.getaddrinfo(
@@ -286,7 +284,8 @@ class _Client:
         self._target: Any = found[0][4]
         self.path = parts.path or "/"
         self._request = "GET {} HTTP/1.1\r\nHost: " + parts.netloc + "\r\nConnection: close\r\n\r\n"
-        self._next_port = _FIRST_PORT - 1
+        any_port = random.randrange(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - no secret
+        self._next_port = (first_port or any_port) - 1
 
     async def get(self, path: str) -> tuple[socket.socket, float]:
         """A connection that the request was sent on, and when it began."""
@@ -540,7 +539,7 @@ async def _pause(seconds: float, over: asyncio.Event) -> None:
 async def work(job: Job, ready: Callable[[], None], over: asyncio.Event | None = None) -> Report:
     """Do the job; `ready` is called once every session has its first byte; `over` ends it."""
     over = over or asyncio.Event()
-    client, probes = _Client(job.url), list[Probe]()
+    client, probes = _Client(job.url, job.first_port), list[Probe]()
     sessions = _Sessions(client, job, over)
     await sessions.start()
     ready()
