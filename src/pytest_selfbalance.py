@@ -65,7 +65,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytes
 
 @pytest.fixture
 def cluster(site: Site) -> Iterator[Site]:
-    """The same, well before a test, and put right after one that did harm."""
+    """The same, well before a test, whatever harm the one before has done."""
     with site.well():
         yield site
 

@@ -46,6 +46,8 @@ def many_ports(site: Site) -> Iterator[Site]:
     _on_all(site, f"cp {NGINX} {NGINX}.one; sed -i 's,location = / ,{LISTEN} &,' {NGINX}")
     with site.well(f"detection='calm', services={services}"):
         yield site
+    site.described = ""
+    site.deploy()
     _on_all(site, f"mv {NGINX}.one {NGINX}")
 
 

@@ -25,4 +25,3 @@ def test_a_vrrp_process_that_hangs_is_ended_and_nothing_else(cluster: Site) -> N
         raise AssertionError("200 adverts in the wrong moment, and keepalived never hung")
     assert cluster.lab.run(node, "cat /run/keepalived.pid /run/checkers.pid").stdout == main
     cluster.deploy()
-    cluster.wait_until_healthy()

@@ -29,13 +29,8 @@ def active(site: Site) -> Iterator[Site]:
         "command -v iptables-legacy || "
         "{ apt-get update && apt-get install -qy --no-install-recommends iptables; } 2>&1",
     )
-    site.described = DESCRIBED
-    site.deploy()
-    site.wait_until_healthy()
-    yield site
-    site.heal()
-    site.described = ""
-    site.deploy()
+    with site.well(DESCRIBED):
+        yield site
 
 
 def masters(site: Site) -> dict[str, str]:
@@ -125,7 +120,6 @@ def test_a_changed_mac_is_named_and_put_right_on_the_others(active: Site) -> Non
             ), said
         run = active.deploy()
         assert "restart keepalived" not in run.text
-        active.wait_until_healthy()
     assert_everybody_answers(active)
 
 
@@ -155,5 +149,4 @@ def test_marks_that_somebody_flushed_turn_nobody_away(active: Site) -> None:
     probes = active.lab.requests(f"http://{VIP}/", count=30)
     assert {(probe.ok, probe.node) for probe in probes} == {(True, "web1")}
     active.deploy()
-    active.wait_until_healthy()
     assert_everybody_answers(active)

@@ -30,15 +30,14 @@ def scheduled(name: str) -> str:
 
 
 @pytest.fixture
-def weighed(calm: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def weighed(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Nodes that a drop-in plugin weighs by their MACs, which end with 0b, 0c and 0d."""
     (tmp_path / "by_mac.py").write_text(BY_MAC)
     monkeypatch.setenv("SELFBALANCE_PLUGINS", str(tmp_path))
-    profile, calm.described = calm.described, calm.described + scheduled("by-mac")
-    calm.deploy()
-    yield calm
-    calm.described = profile
-    calm.heal()
+    with site.well("detection='calm'" + scheduled("by-mac")):
+        yield site
+    site.described = ""  # the plugin goes
+    site.heal()
 
 
 def test_weights_of_all_follow_from_facts_and_outlast_a_node(weighed: Site, tmp_path: Path) -> None:

@@ -72,7 +72,6 @@ def test_a_cell_of_the_matrix(site: Site, table: list[Row], mode: str, scheduler
         f"services=[Service(name='http', port=80, scheduler={scheduler!r})]"
     )
     site.deploy()
-    site.wait_until_healthy()
     rows = [_hand_over(site, mode, scheduler), _crash(site, mode, scheduler)]
     table += rows
     for row in rows:

@@ -145,14 +145,12 @@ class Site:
 
     @contextmanager
     def well(self, described: str = "") -> Iterator[Site]:
-        """Have it as described and healthy; put right at the end what was harmed meanwhile."""
+        """Have it as described and healthy, whatever harm was done to it before."""
+        self.heal()  # a change wants a cluster that is well
         if self.described != described:
             self.described = described
-            self.deploy()  # which proves it
-        else:
-            self.wait_until_healthy()
+            self.deploy()
         yield self
-        self.heal()
 
     def powered(self) -> Sequence[str]:
         """Return the names of the nodes that have power."""
@@ -174,7 +172,7 @@ class Site:
         return [node for node in self.powered() if node != master]
 
     def heal(self) -> None:
-        """Power on what is off, and deploy until the cluster is well."""
+        """Power on what is off, and deploy unless the cluster is well."""
         for each in self.lab.status():
             if not each.powered:
                 self.lab.power_on(each.node.name)

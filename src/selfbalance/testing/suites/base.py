@@ -108,7 +108,7 @@ class OnNodes(Suite[T]):
 
     @pytest.fixture
     def deployed(self, site: Site, named: str) -> Iterator[Site]:
-        """A healthy cluster on real nodes that uses the thing, put right after a test."""
+        """A healthy cluster on real nodes that uses the thing, whatever a test before has done."""
         with site.well(self.in_words(named)):
             yield site
 
