@@ -120,6 +120,8 @@ class Directors:
     def undrain(self, node: str) -> None:
         """Tell every director, and wait for the weight."""
         with Lock.of_cluster(self.hosts).held():
+            if objection := untold(self._look(), taking_part()):
+                raise OperationError(f"{objection}; nothing was changed")
             self.send_clients(node)
             self._wait_for_weight(node, drained=False)
 

@@ -501,6 +501,17 @@ def test_who_only_waits_for_sessions_keeps_nobody_from_anything(drained):
     assert run.did("lock") == []
 
 
+def test_a_director_that_is_lost_meanwhile_could_not_be_told(drained):
+    drained.inventory(web1={"meanwhile": {"web2": {"gone": True}}})
+
+    run = drained.run("undrain", *NODE)
+
+    assert (run.status, run.changes) == (1, [])
+    assert "web2 could not be observed" in run.error
+    assert "mend it or, if it is down, leave it out with --limit; nothing was changed" in run.error
+    assert locks(drained) == [None] * 3
+
+
 def test_what_another_run_has_changed_meanwhile_counts(drained):
     """web2 dies while this run waits for the lock: nobody would be left to serve."""
     drained.inventory(web1={"meanwhile": {"web2": {"running": None}}})

@@ -11,7 +11,7 @@ fail on it, and `lost` those in which ssh is lost; `cut` lets its observation en
 have; `cores` says how many CPUs it has, and a GiB of memory for each; `mac` is another MAC than it
 was given; the keepalived of a `stuck` node does not read what drains a realserver; `unread` names
 sections that its look could not see; `meanwhile` says what has happened to others when it is
-locked. All VIPs have one MASTER.
+locked: one that is `gone` cannot be looked at any more. All VIPs have one MASTER.
 """
 
 from __future__ import annotations
@@ -447,9 +447,9 @@ class NodeConnector(FakeConnector):
     def _did(self, kind: str, text: str, stdin: str | None) -> str | None:
         """What a command prints, None where it fails."""
         name, deployed = self.host.name, self.host.data.get("selfbalance")
-        if kind == "look":
-            return self._looked(name, deployed)
         has = WORLD.node(name)
+        if kind == "look":
+            return None if has.get("gone") else self._looked(name, deployed)
         if kind in upkeep.KINDS.values():
             said = upkeep.did(name, has, kind, text)
             if kind == "lock":
