@@ -19,7 +19,7 @@ PACKAGES = (
     "procps", "sudo", "ca-certificates", "nginx", "python3-minimal",
 )  # fmt: skip
 #: Only in the lab's repository, with what they pull in: a deploy has to install them.
-EXTRA_PACKAGES = ("keepalived", "ipvsadm", "iptables")
+EXTRA_PACKAGES = ("keepalived", "ipvsadm", "iptables", "glusterfs-server")
 #: On every node, and in the repository too: what is there can be published anew and upgraded.
 OFFERED_PACKAGES = ("nginx", "nginx-common")
 #: bullseye's `nginx` pulls in nginx-core with image libraries; its nginx-light is the bare one.

@@ -386,6 +386,7 @@ def _boot(folder: StateFolder, state: LabState, progress: Progress) -> Lab:
         network.build_router(hub, inside, router.pid, state.transport)
     ssh.write(folder, built, hub, state.nodes)
     for one in state.nodes:
+        node.make_data_disk(folder, one)
         node.start(folder, state, one, hub)
     repository.fill(folder.repository, built.debs)
     repository.start(folder, hub)

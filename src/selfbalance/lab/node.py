@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from selfbalance.lab import host
+from selfbalance.lab.errors import LabError
 from selfbalance.lab.image import FILES, Image
 from selfbalance.lab.model import ROUTER_HOST, LabNode, address, address6
 from selfbalance.lab.network import Namespaces, guest_end
 from selfbalance.lab.processes import Process, recording, start_detached
 from selfbalance.lab.state import LabState, StateFolder
+
+
+DATA_MB = 512
+
+
+def make_data_disk(folder: StateFolder, node: LabNode) -> None:
+    """Make the node's second disk, empty: a sparse file with a file system."""
+    disk = folder.data_disk(node.name)
+    done = subprocess.run(
+        ["mke2fs", "-q", "-t", "ext4", "-F", str(disk), f"{DATA_MB}M"],
+        env=host.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError(f"{node.name} has no second disk: {done.stderr.strip()}")
 
 
 def start(folder: StateFolder, state: LabState, node: LabNode, hub: Namespaces) -> Process:
@@ -43,6 +62,7 @@ def kernel_arguments(folder: StateFolder, state: LabState, node: LabNode) -> lis
         f"umid={node.name}",
         "uml_dir=uml/",  # below the working folder: a UNIX socket's path must stay short
         f"ubd0={folder.disk(node.name)},{disk}",
+        f"ubd1={folder.data_disk(node.name)}",
         f"vec0:transport={state.transport},ifname={port},mac={node.mac},depth=128,gro=1",
         "con=null",
         "con0=null,fd:1",

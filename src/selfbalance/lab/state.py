@@ -100,6 +100,10 @@ class StateFolder:
         """The node's changes to the image."""
         return self.path / f"{node}.cow"
 
+    def data_disk(self, node: str) -> Path:
+        """A second disk, on which the image mounts `/data`."""
+        return self.path / f"{node}.data"
+
     def read(self) -> LabState | None:
         """The description, or None where there is none."""
         try:

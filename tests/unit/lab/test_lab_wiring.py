@@ -23,6 +23,7 @@ def test_a_node_is_told_its_disk_its_port_and_its_address(transport, wiring):
     words = node.kernel_arguments(StateFolder("lab"), state, WEB1)
     assert wiring in words
     assert f"ubd0={StateFolder('lab').path}/web1.cow,/image/base.img" in words
+    assert f"ubd1={StateFolder('lab').path}/web1.data" in words
     assert {"mem=512M", "lab.interface=bond0", "lab.address=192.0.2.11/24"} <= set(words)
     assert "lab.address6=2001:db8:5b::11/64" in words
     assert "systemd.hostname=web1" in words

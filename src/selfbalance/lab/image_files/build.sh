@@ -82,11 +82,12 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
 done
 # Not at boot, but there for a `systemctl reboot` that asks for it by D-Bus.
 rm -f "$tree"/lib/systemd/system/multi-user.target.wants/systemd-logind.service
-mkdir -p "$units/network-online.target.requires" "$units/multi-user.target.wants"
+mkdir -p "$units/network-online.target.requires" "$units/multi-user.target.wants" "$units/local-fs.target.wants"
 ln -sf ../lab-network.service "$units/network-online.target.requires/lab-network.service"
 ln -sf ../lab-network.service "$units/multi-user.target.wants/lab-network.service"
+ln -sf ../lab-data.service "$units/local-fs.target.wants/lab-data.service"
 ln -sf /lib/systemd/system/multi-user.target "$units/default.target"
-mkdir -p "$tree/srv/slow"
+mkdir -p "$tree/data" "$tree/srv/slow"
 # Sparse files, one per length in seconds; nginx sends 2 KiB of them each second (see nginx.conf).
 for seconds in $(seq 1 120); do truncate -s $((seconds * 2048)) "$tree/srv/slow/$seconds"; done
 
