@@ -1,7 +1,7 @@
 """Self-balancing clusters: web servers that share one virtual IP, each of them able to direct."""
 
 from selfbalance.errors import SelfbalanceError
-from selfbalance.model import Check, Cluster, Node, Secret, Service, Vip, VrrpOptions
+from selfbalance.model import Check, Cluster, Node, Secret, Service, Vip, Volume, VrrpOptions
 
 __all__ = [
     "Check",
@@ -11,5 +11,6 @@ __all__ = [
     "SelfbalanceError",
     "Service",
     "Vip",
+    "Volume",
     "VrrpOptions",
 ]

@@ -7,6 +7,7 @@ from zlib import crc32
 
 from selfbalance.desired import places, rendering
 from selfbalance.desired.node import DesiredNode, DesiredService, File
+from selfbalance.desired.volumes import MODULE, desired_volumes, mount_files, pool
 from selfbalance.errors import PluginError
 from selfbalance.model import Cluster, Node, Secret
 from selfbalance.model.standing import Standing
@@ -57,13 +58,15 @@ def _desire_node(
     vips = tuple(vip.address for vip in cluster.vips)
     modules = _modules(cluster, node, plugins)
     sysctls = _sysctls(cluster, node, plugins)
+    components = [c for _, c in plugins.components.items() if c.needed(cluster)]
+    volumes = desired_volumes(cluster, node)
     password = secrets[cluster.vrrp.password] if cluster.vrrp.password else None
     conf = rendering.keepalived_conf(cluster, node, forwarding, standby, services, password)
     return DesiredNode(
         name=node.name,
         interface=cluster.interface_of(node),
         priority=cluster.priority_of(node),
-        packages=tuple(p for _, c in plugins.components.items() for p in c.packages),
+        packages=tuple(p for c in components for p in c.packages),
         modules=modules,
         sysctls=sysctls,
         files=(
@@ -77,13 +80,15 @@ def _desire_node(
             File(places.DROP_IN, rendering.drop_in(node, standby), 0o644),
             *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
+            *mount_files(cluster, node),
             *(_beside_vrrp(cluster, node, plugins, services) if node.director else ()),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
         units=(
             "selfbalance-vip.service",
-            *(u for _, c in plugins.components.items() for u in c.units),
+            *(u for c in components for u in c.units),
             *(("selfbalance-watch.service",) if node.director else ()),
+            *(volume.mount_unit for volume in volumes),
         ),
         vips=vips,
         vip_interface=forwarding.vip_interface,
@@ -110,6 +115,8 @@ def _desire_node(
         headers={
             version: rendering.headers(version, tunnel) for version, tunnel in tunnels.items()
         },
+        volumes=volumes,
+        pool=pool(cluster),
     )
 
 
@@ -262,6 +269,7 @@ def _modules(cluster: Cluster, node: Node, plugins: Plugins) -> tuple[str, ...]:
                 *(("ip_vs", *schedulers) if node.director else ()),
                 *forwarding.modules,
                 *(module for tunnel in tunnels for module in tunnel.modules),
+                *((MODULE,) if cluster.volumes else ()),
             )
         )
     )

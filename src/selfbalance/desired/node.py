@@ -61,6 +61,30 @@ class DesiredService:
 
 
 @dataclass(frozen=True)
+class DesiredVolume:
+    """A volume, as one node has it.
+
+    `bricks` are all of its copies in gluster's words, "ADDRESS:FOLDER", in the order in which they
+    joined; `holders` are the addresses in them; `brick` is this node's own folder, None where it
+    only mounts. `options` have a value each, others are left as they are.
+    """
+
+    name: str
+    mount: str
+    mount_unit: str
+    brick: str | None
+    bricks: tuple[str, ...]
+    arbiter: bool
+    options: Mapping[str, str]
+    on_root: bool
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The addresses of the nodes that have a copy."""
+        return tuple(brick.partition(":")[0] for brick in self.bricks)
+
+
+@dataclass(frozen=True)
 class DesiredNode:
     """Everything that a node of the cluster has when it is as described.
 
@@ -68,6 +92,9 @@ class DesiredNode:
     serves. `peers` are asked by frames on the network; where packets are `wrapped`, realservers are
     asked in a tunnel to their addresses, `tunnelled`. `unwrapping` are interfaces that have to be
     up; `headers` is what of the interface's MTU is no segment of a client's, by the VIP's version.
+
+    `pool` has the address of each node by which gluster knows it, this one's too, where there are
+    `volumes`.
     """
 
     name: str
@@ -94,6 +121,8 @@ class DesiredNode:
     tunnelled: Mapping[str, tuple[IPAddress, ...]] = field(default_factory=dict)
     unwrapping: tuple[str, ...] = ()
     headers: Mapping[int, int] = field(default_factory=dict)
+    volumes: tuple[DesiredVolume, ...] = ()
+    pool: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def marks(self) -> bool:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from selfbalance.desired import places
 from selfbalance.desired.node import DesiredService
-from selfbalance.model import Cluster, Node, VrrpInstance
+from selfbalance.model import Cluster, Node, Volume, VrrpInstance
 from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
@@ -351,3 +351,8 @@ def vip_unit(
         unwrapping=unwrapping(vip_interface, tunnels),
         headers={version: headers(version, tunnel) for version, tunnel in tunnels.items()},
     )
+
+
+def mount_unit(cluster: Cluster, volume: Volume, others: Iterable[IPAddress]) -> str:
+    """Render the unit that mounts a volume (systemd.mount(5))."""
+    return render("volume.mount.j2", cluster=cluster, volume=volume, others=others)

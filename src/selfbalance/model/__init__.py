@@ -12,6 +12,7 @@ from selfbalance.model.cluster import (
 from selfbalance.model.detection import Detection
 from selfbalance.model.secret import Secret
 from selfbalance.model.toml import from_toml
+from selfbalance.model.volume import Volume
 
 __all__ = [
     "Check",
@@ -21,6 +22,7 @@ __all__ = [
     "Secret",
     "Service",
     "Vip",
+    "Volume",
     "VrrpInstance",
     "VrrpOptions",
     "from_toml",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,6 +13,7 @@ from selfbalance.model.described import Described
 from selfbalance.model.detection import PROFILES, Detection
 from selfbalance.model.secret import Secret
 from selfbalance.model.standing import MAX_NODES, Standing, demotion, priority
+from selfbalance.model.volume import Volume, objection
 from selfbalance.model.words import (
     Address,
     HostName,
@@ -159,10 +160,19 @@ class Cluster(Described):
     forwarding: PluginName = "dr"
     standby: PluginName = "backup-only"
     snapshots: PluginName = "local"
+    volumes: Listed[Volume] = ()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Cluster:
-        for check in (_complete, _distinct, _vips_apart, _vrids_apart, _families, _version_2):
+        for check in (
+            _complete,
+            _distinct,
+            _vips_apart,
+            _vrids_apart,
+            _families,
+            _version_2,
+            _volumes,
+        ):
             check(self)
         return self
 
@@ -215,6 +225,10 @@ class Cluster(Described):
     def watched_by(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes that BFD watches from this one: one end of each pair is a director."""
         return tuple(peer for peer in self.peers_of(node) if node.director or peer.director)
+
+    def holders_of(self, volume: Volume) -> tuple[Node, ...]:
+        """Return the nodes that have a copy of a volume: the first ones."""
+        return self.nodes[: volume.replica]
 
     @property
     def instances(self) -> tuple[VrrpInstance, ...]:
@@ -313,3 +327,38 @@ def _version_2(cluster: Cluster) -> None:
                 f"vrrp.version 2 knows no IPv6, and VRID {instance.vrid} has no other VIP than "
                 f"{vips}; write version = 3"
             )
+
+
+def _volumes(cluster: Cluster) -> None:
+    names = tuple(node.name for node in cluster.nodes)
+    _no_twins("volumes: name", (volume.name for volume in cluster.volumes))
+    for volume in cluster.volumes:
+        if said := objection(volume, names):
+            raise ValueError(f"volumes: {volume.name}: {said}")
+    for node in cluster.nodes if cluster.volumes else ():
+        if node.address.version != 4:
+            raise ValueError(
+                f"volumes: {node.name} has no IPv4 address, by which gluster's daemons find each "
+                "other; give it one as address"
+            )
+        _folders_apart(cluster, node)
+
+
+def _folders_apart(cluster: Cluster, node: Node) -> None:
+    """Refuse a brick or mount point inside of another: what is in it would be seen twice."""
+    folders = dict[str, str]()
+    for what, folder in _folders(cluster, node):
+        for other, known in folders.items():
+            if f"{folder}/".startswith(f"{other}/") or f"{other}/".startswith(f"{folder}/"):
+                raise ValueError(
+                    f"volumes: on {node.name}, {what} '{folder}' and {known} '{other}' are one in "
+                    "the other; give each a folder of its own"
+                )
+        folders[folder] = what
+
+
+def _folders(cluster: Cluster, node: Node) -> Iterator[tuple[str, str]]:
+    for volume in cluster.volumes:
+        yield f"{volume.name}'s mount", volume.mount
+        if node in cluster.holders_of(volume):
+            yield f"{volume.name}'s brick", volume.brick_on(node.name)

@@ -122,6 +122,52 @@ UrlPath = Annotated[
     ),
 ]
 
+_PATH_OF_SYSTEM = re.compile(
+    r"/(bin|boot|dev|etc|home|lib|lib32|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)"
+    r"|/(dev|etc|proc|run|sys|tmp)/.*"
+)
+
+
+def _folder(path: str) -> str:
+    """Refuse a folder that the system itself lives in, or that has another name besides."""
+    if any(part in (".", "..") for part in path.split("/")):
+        raise ValueError(f"{path!r} takes a detour; write it without '.' and '..'")
+    if _PATH_OF_SYSTEM.fullmatch(path):
+        raise ValueError(f"{path!r} is the system's own; write a folder like '/srv/shared'")
+    return path
+
+
+FolderPath = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"(?=.{1,200}\Z)(/[A-Za-z0-9._-]+)+",
+            "an absolute path of a folder (letters, digits, '.', '_', '-')",
+            "/srv/shared",
+        )
+    ),
+    AfterValidator(_folder),
+]
+"""A folder on a node that is no part of the system."""
+
+OptionName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"[a-z][a-z0-9-]{0,30}\.[a-z][a-z0-9.-]{0,60}",
+            "an option of a volume",
+            "network.ping-timeout",
+        )
+    ),
+]
+
+OptionValue = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"[A-Za-z0-9._%:/,-]{1,200}", "an option's value, as text without spaces", "10")
+    ),
+]
+
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Vrid = Annotated[int, Field(ge=1, le=255, strict=True)]
 """Virtual router identifier, 1 to 255 (RFC 5798, section 5.2.3)."""

@@ -3,7 +3,7 @@
 from selfbalance.observed.facts import facts_of
 from selfbalance.observed.marks import SeenMarks
 from selfbalance.observed.parse import parse
-from selfbalance.observed.script import observation_script
+from selfbalance.observed.script import observation_script, volumes_script
 from selfbalance.observed.state import (
     ClusterState,
     Drain,
@@ -14,25 +14,44 @@ from selfbalance.observed.state import (
     SeenRealserver,
     SeenService,
     SeenUnit,
+    Shared,
     Unobserved,
 )
 from selfbalance.observed.upgrades import Stage, UpgradeMark
+from selfbalance.observed.volumes import (
+    HealCount,
+    SeenBrick,
+    SeenCopy,
+    SeenPeer,
+    SeenSettings,
+    SeenVolume,
+    parse_volumes,
+)
 
 __all__ = [
     "ClusterState",
     "Drain",
+    "HealCount",
     "NodeState",
     "Role",
+    "SeenBrick",
+    "SeenCopy",
     "SeenFile",
     "SeenInstance",
     "SeenMarks",
+    "SeenPeer",
     "SeenRealserver",
     "SeenService",
+    "SeenSettings",
     "SeenUnit",
+    "SeenVolume",
+    "Shared",
     "Stage",
     "Unobserved",
     "UpgradeMark",
     "facts_of",
     "observation_script",
     "parse",
+    "parse_volumes",
+    "volumes_script",
 ]

@@ -138,6 +138,53 @@ look() {
         END { print "##sessions"; print all + 0; for (each in count) print each, count[each] }
         ' /proc/net/tcp $tcp6 || { section sessions; echo '!connections could not be counted'; }
 
+{%- if volumes %}
+
+    # What this node's own gluster says without a lock: the peers as it sees them, the volumes' settings.
+    section pool
+    timeout 15 gluster --xml peer status 2>/dev/null || echo '!gluster does not tell its peers; does glusterd run?'
+    section volumes
+    timeout 15 gluster --xml volume info 2>/dev/null || echo '!gluster does not tell its volumes; does glusterd run?'
+
+    # Lines of "VOLUME KEY VALUE...". Of the folder that is to hold a copy: is it there, does gluster know it,
+    # is it on the root file system, how much fits there (stat(1), -f).
+    section copies
+    root=$(stat -c %d /)
+    while read -r volume brick mount; do
+        if [ "$brick" != - ]; then
+            there=$brick
+            while [ ! -d "$there" ]; do there=${there%/*}; there=${there:-/}; done
+            state=gone
+            [ ! -d "$brick" ] || state=bare
+            getfattr -n trusted.glusterfs.volume-id "$brick" >/dev/null 2>&1 && state=marked
+            [ "$(stat -c %d "$there")" = "$root" ] && disk=root || disk=own
+            echo "$volume brick $state $disk $(stat -f -c '%S %b %a' "$there")"
+        fi
+        grep -s '^nfs.disable=' {{ glusterd }}/vols/"$volume"/info >/dev/null && echo "$volume written nfs.disable"
+
+        # Is it mounted, and can something be written to it and read again? Whatever hangs is killed.
+        kind=$(awk -v at="$mount" '$2 == at { kind = $3 } END { print kind }' /proc/self/mounts)
+        if [ "$kind" != fuse.glusterfs ]; then
+            echo "$volume mount ${kind:-none}"
+            continue
+        fi
+        said=$(timeout -s KILL {{ canary_s }} sh -c 'file=$1/.selfbalance-$2-$$
+            echo "$$ canary" >"$file" && read -r got <"$file" && rm -f "$file" && [ "$got" = "$$ canary" ]
+            ' sh "$mount" {{ name }} 2>&1 >/dev/null)
+        case $? in
+        0) echo "$volume mount works" ;;
+        137) echo "$volume mount fails does not answer within {{ canary_s }} s" ;;
+        *) echo "$volume mount fails ${said##*: }" ;;
+        esac
+    done <<'VOLUMES'
+{%- for each in volumes %}
+{{ each.name }} {{ each.brick or "-" }} {{ each.mount }}
+{%- endfor %}
+VOLUMES
+    section op_version
+    sed -n 's/^operating-version=//p' {{ glusterd }}/glusterd.info 2>/dev/null
+{%- endif %}
+
     section drop_in
     if [ -n "$pid" ]; then
         if [ {{ drop_in }} -nt /run/keepalived.pid ]; then echo unread; else echo read; fi

@@ -23,6 +23,12 @@ from selfbalance.observed.state import (
     SeenUnit,
 )
 from selfbalance.observed.upgrades import read_upgrade
+from selfbalance.observed.volumes import (
+    read_copies,
+    read_op_version,
+    read_peers,
+    read_settings,
+)
 
 FORMAT = "1"
 _ROLES = {0: Role.INIT, 1: Role.BACKUP, 2: Role.MASTER, 3: Role.FAULT}
@@ -41,7 +47,8 @@ def parse(name: str, text: str) -> NodeState:
         raise ObservationError(f"{name}: the observation was cut short after '{last}'")
     values: dict[str, Any] = {}
     unknown: dict[str, str] = {}
-    for section, reader in _READERS.items():
+    readers = {**_READERS, **(_READERS_OF_VOLUMES if "pool" in sections else {})}
+    for section, reader in readers.items():
         lines = sections.get(section, ["!the section is missing"])
         failed = next((line[1:] for line in lines if line.startswith("!")), None)
         try:
@@ -337,3 +344,10 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "keepalived": _keepalived,
     "claims": _claims,
 }
+_READERS_OF_VOLUMES: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
+    "pool": read_peers,
+    "volumes": read_settings,
+    "copies": read_copies,
+    "op_version": read_op_version,
+}
+"""Sections that the script has only where volumes are described."""

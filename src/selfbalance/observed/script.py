@@ -9,8 +9,14 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from selfbalance.desired import DesiredNode, places
+from selfbalance.desired import DesiredNode, DesiredVolume, places
 from selfbalance.model import Cluster
+
+CANARY_S = 10
+"""How long a mount may take to write a word and read it again, in seconds."""
+
+ANSWER_S = 30
+"""How long gluster may take for an answer about a whole volume, in seconds."""
 
 
 def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
@@ -53,8 +59,21 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             apart=desired.apart,
             namespace=places.NAMESPACE.rpartition("/")[2],
             claims=_words(claims),
+            name=node.name,
+            volumes=desired.volumes,
+            glusterd=places.GLUSTERD,
+            canary_s=CANARY_S,
             perl=_text("claims.pl").rstrip(),
         )
+    )
+
+
+def volumes_script(volumes: Iterable[DesiredVolume]) -> str:
+    """Return a script that reports what gluster says of these volumes; for one node at a time."""
+    return (
+        _environment()
+        .from_string(_text("observe_volumes.sh"))
+        .render(volumes=_words(volume.name for volume in volumes), patience_s=ANSWER_S)
     )
 
 

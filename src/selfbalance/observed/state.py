@@ -9,6 +9,13 @@ from enum import Enum
 from selfbalance.model.words import IPAddress
 from selfbalance.observed.marks import SeenMarks
 from selfbalance.observed.upgrades import UpgradeMark
+from selfbalance.observed.volumes import (
+    CONNECTED_IN_CLUSTER,
+    SeenCopy,
+    SeenPeer,
+    SeenSettings,
+    SeenVolume,
+)
 from selfbalance.plugins import Facts
 
 
@@ -120,6 +127,9 @@ class NodeState:
     has been told to send no new clients; `upgrade` is its part in one that has not ended.
     `sessions` are the connections that this node serves, by address and port, that still have or
     may have something to send.
+
+    Where volumes are described: `gluster_peers` and `volumes` are what this node's glusterd says,
+    `copies` what the node itself has of each, `op_version` the number by which its glusterd works.
     """
 
     name: str
@@ -157,6 +167,10 @@ class NodeState:
     claims: Mapping[IPAddress, frozenset[str]] = field(default_factory=dict)
     peer_macs: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[tuple[IPAddress, int, str], str] = field(default_factory=dict)
+    gluster_peers: tuple[SeenPeer, ...] = ()
+    volumes: Mapping[str, SeenSettings] = field(default_factory=dict)
+    copies: Mapping[str, SeenCopy] = field(default_factory=dict)
+    op_version: int = 0
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, address: IPAddress, interface: str) -> bool:
@@ -171,6 +185,15 @@ class NodeState:
     def role(self) -> Role | None:
         """Role of the node's first VRRP instance, None where keepalived did not say."""
         return self.instances[0].role if self.instances else None
+
+    @property
+    def well_connected(self) -> tuple[SeenPeer, ...]:
+        """The peers that this node's glusterd has a connection to, and agrees with."""
+        return tuple(
+            peer
+            for peer in self.gluster_peers
+            if peer.connected and peer.state == CONNECTED_IN_CLUSTER
+        )
 
     @property
     def keepalived_active(self) -> bool:
@@ -188,10 +211,23 @@ class Unobserved:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """The volumes as a whole, in the words of one node, the `observer`; `unknown` is why not."""
+
+    observer: str = ""
+    volumes: Mapping[str, SeenVolume] = field(default_factory=dict)
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
 class ClusterState:
-    """One look at every node of the cluster, in the order of the description."""
+    """One look at every node of the cluster, in the order of the description.
+
+    `shared` are the volumes, where there are any.
+    """
 
     nodes: tuple[NodeState | Unobserved, ...]
+    shared: Shared = Shared()
 
     @property
     def seen(self) -> tuple[NodeState, ...]:
@@ -202,6 +238,13 @@ class ClusterState:
     def unobserved(self) -> tuple[Unobserved, ...]:
         """The nodes that were not."""
         return tuple(node for node in self.nodes if isinstance(node, Unobserved))
+
+    @property
+    def observer(self) -> str | None:
+        """The node to ask about the volumes as a whole: whose glusterd sees most of the others."""
+        seen = [node for node in self.seen if not {"pool", "volumes"} & node.unknown.keys()]
+        best = max(seen, key=lambda node: len(node.well_connected), default=None)
+        return best.name if best else None
 
     def __getitem__(self, name: str) -> NodeState | Unobserved:
         return {node.name: node for node in self.nodes}[name]

@@ -16,6 +16,7 @@ from selfbalance.plugins.builtin import (
     backup_only,
     dr,
     folders,
+    glusterfs,
     keepalived,
     kernel_schedulers,
     snapshot,
@@ -45,6 +46,7 @@ BUILT_IN: tuple[ModuleType, ...] = (
     source_mac,
     folders,
     keepalived,
+    glusterfs,
     upkeep,
 )
 

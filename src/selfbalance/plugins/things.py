@@ -175,6 +175,16 @@ class ControllerStore:
         return False
 
 
+def _always(_cluster: Cluster) -> bool:
+    """True: every cluster consists of it."""
+    return True
+
+
+def _nothing(_cluster: Cluster, _node: Node) -> str:
+    """No command."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Upgrade:
     """How a component is brought to another version on one node while the others serve.
@@ -182,12 +192,22 @@ class Upgrade:
     `packages` are installed in the version that is asked for; with `named`, the operator names
     them. `interrupts` says that sessions of the node's web server end with it, so that they are
     waited for. With `reboots` there is no package: the node reboots, and its boot id changes.
+
+    `stop` gives the POSIX shell commands that end what runs on the node before packages are
+    changed, and keep what leads back in the folder `$kept`; `start` those that begin it again;
+    `restore` those that put back what was kept, between the old packages and `start`. Each may be
+    run again after it was cut in the middle. `finalize` gives those for what cannot be undone; they
+    run on one node, when all have the version, and only if the operator asks.
     """
 
     packages: tuple[str, ...] = ()
     named: bool = False
     interrupts: bool = True
     reboots: bool = False
+    stop: Callable[[Cluster, Node], str] = _nothing
+    start: Callable[[Cluster, Node], str] = _nothing
+    restore: Callable[[Cluster, Node], str] = _nothing
+    finalize: Callable[[Cluster], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -196,12 +216,14 @@ class Component:
 
     `packages` are installed on every node, the first one's version is the component's;
     `units` are enabled and active on every node. `upgrade` is how upgrade.py takes a node through.
+    `needed` says whether a cluster, as it is described, consists of it.
     """
 
     description: str
     packages: tuple[str, ...]
     units: tuple[str, ...]
     upgrade: Upgrade | None = None
+    needed: Callable[[Cluster], bool] = _always
 
 
 @dataclass(frozen=True)
@@ -209,11 +231,13 @@ class Problem:
     """One thing that is not as it should be, for an operator at night.
 
     `node` is None where it concerns the whole cluster; `remedy` is the command or act to try next.
+    One that `passes` needs nobody, only time: copies that are being healed.
     """
 
     what: str
     node: str | None = None
     remedy: str | None = None
+    passes: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,39 @@
+# What gluster says of its volumes as a whole: asked on one node at a time, for its commands take a lock of
+# the whole pool. Prints sections, changes nothing. The parser is volumes.py, beside this file.
+# No answer in time is an answer: with a peer that has just lost its power, `volume status` takes 120 s.
+LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+section() { printf '##%s %s\n' "$1" "$2"; }
+
+# Somebody else's transaction ends soon; whatever else gluster answers, it answers again.
+ask() {
+    tries=0
+    while :; do
+        said=$(timeout {{ patience_s }} gluster --mode=script --xml volume "$@" 2>&1)
+        code=$?
+        tries=$((tries + 1))
+        case $said in
+        *'nother transaction'* | *'ocking failed'*)
+            [ $tries -le 15 ] && sleep 1 && continue
+            ;;
+        esac
+        break
+    done
+    case $code,$said in
+    0,\<*) printf '%s\n' "$said" ;;
+    124,*) echo "!gluster did not answer within {{ patience_s }} s" ;;
+    *) printf '!%s\n' "${said:-gluster ended with $code}" | head -n 1 ;;
+    esac
+}
+
+for volume in {{ volumes }}; do
+    section status "$volume"
+    ask status "$volume"
+    section heal "$volume"
+    ask heal "$volume" info summary
+    # One count of nothing is no proof: an index is read while it is written.
+    section again "$volume"
+    sleep 1
+    ask heal "$volume" info summary
+done
+section end -

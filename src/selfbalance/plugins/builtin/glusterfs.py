@@ -1,0 +1,153 @@
+"""Component `glusterfs`: the volumes that the nodes share. Needed where one is described."""
+
+from __future__ import annotations
+
+import shlex
+
+from selfbalance.model import Cluster, Node
+from selfbalance.plugins.spec import Register, hook
+from selfbalance.plugins.things import Component, Upgrade
+
+#: All that glusterfs-server consists of: apt takes none of them back by itself.
+PACKAGES = (
+    "glusterfs-server", "glusterfs-client", "glusterfs-common", "glusterfs-cli", "libglusterfs0",
+    "libglusterd0", "libgfapi0", "libgfrpc0", "libgfxdr0", "libgfchangelog0",
+)  # fmt: skip
+
+_STATE = "var/lib/glusterd etc/glusterfs"
+_PATIENCE_S = 60
+
+# In gluster's own order for a server (its Upgrade-Guide, "Generic upgrade procedure"): unmount, end
+# the daemon, bricks and self-heal daemon, copy what they know. Debian's unit ends bricks with the
+# daemon (KillMode=control-group); where a unit leaves them, they are ended here: they would go on
+# with the old version.
+_STOP = """\
+set -e
+for unit in {mounts}; do
+    systemctl stop "$unit" || {{
+        where=$(systemctl show -p Where --value "$unit")
+        echo "$where is in use, by the processes:" \
+            $(find /proc/[0-9]*/fd /proc/[0-9]*/cwd /proc/[0-9]*/root -lname "$where/*" -o \
+                -lname "$where" 2>/dev/null | cut -d/ -f3 | sort -un) >&2
+        exit 1
+    }}
+done
+systemctl stop glustereventsd.service 2>/dev/null || true
+systemctl stop glusterd.service
+grep -s ' fuse\\.glusterfs ' /proc/self/mounts | while read -r what where rest; do
+    echo "$what is mounted on $where too, and would hang: unmount it" >&2
+    exit 1
+done
+pkill -x 'glusterfsd|glusterfs' || true
+tries=0
+while pgrep -x 'glusterd|glusterfsd|glusterfs' >/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -le {patience} ] || {{ echo 'gluster still runs: see pgrep -a gluster' >&2; exit 1; }}
+    sleep 1
+done
+mkdir -p "$kept"
+[ -e "$kept/glusterd.tar" ] || {{
+    tar -C / -cf "$kept/glusterd.tar.new" {state}
+    sync "$kept/glusterd.tar.new"
+    mv "$kept/glusterd.tar.new" "$kept/glusterd.tar"
+}}\
+"""
+
+_RESTORE = """\
+set -e
+[ -e "$kept/glusterd.tar" ] || {{ echo "$kept/glusterd.tar is gone: not put back" >&2; exit 1; }}
+cd /
+rm -rf {state}
+tar -xpf "$kept/glusterd.tar"
+sync\
+"""
+
+# Heals are asked for, as the procedure has it; what is still missing then is for the gates to wait
+# for. The self-heal daemon comes up some seconds after the bricks.
+_START = """\
+set -e
+systemctl reset-failed glusterd.service 2>/dev/null || true
+systemctl start glusterd.service
+tries=0
+until timeout 20 gluster --mode=script volume info >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -le {patience} ] || {{ echo 'glusterd does not answer' >&2; exit 1; }}
+    sleep 1
+done
+for unit in {mounts}; do
+    systemctl reset-failed "$unit" 2>/dev/null || true
+    systemctl start "$unit"
+done
+for volume in {volumes}; do
+    tries=0
+    until timeout 30 gluster --mode=script volume heal "$volume" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -le 15 ] || {{ echo "no heal of $volume could be asked for; going on" >&2; break; }}
+        sleep 1
+    done
+done\
+"""
+
+# The highest that every server knows: cluster.max-op-version counts all of the pool.
+_FINALIZE = """\
+set -e
+number() {{ gluster volume get all "$1" | awk -v name="$1" '$1 == name {{ print $2 }}'; }}
+now=$(number cluster.op-version)
+most=$(number cluster.max-op-version)
+[ -n "$now" ] && [ -n "$most" ] || {{ echo 'gluster does not tell its op-version' >&2; exit 1; }}
+[ "$now" -lt "$most" ] || {{ echo "op-version is $now already"; exit 0; }}
+old=$(gluster volume status all clients | awk -v most="$most" \
+    '$1 ~ /:[0-9]+$/ && $4 ~ /^[0-9]+$/ && $4 + 0 < most + 0 {{ print $1 }}' | sort -u)
+[ -z "$old" ] || {{ echo "clients of an older version would be cut off:" $old >&2; exit 1; }}
+gluster --mode=script volume set all cluster.op-version "$most" >/dev/null
+echo "op-version raised from $now to $most: no way back to the version before"\
+"""
+
+
+def _has_volumes(cluster: Cluster) -> bool:
+    """Whether there is a volume."""
+    return bool(cluster.volumes)
+
+
+def _filled(script: str, cluster: Cluster) -> str:
+    return script.format(
+        mounts=" ".join(
+            f'"$(systemd-escape -p --suffix=mount {shlex.quote(v.mount)})"' for v in cluster.volumes
+        ),
+        volumes=" ".join(shlex.quote(volume.name) for volume in cluster.volumes),
+        state=_STATE,
+        patience=_PATIENCE_S,
+    )
+
+
+def _stop(cluster: Cluster, _node: Node) -> str:
+    return _filled(_STOP, cluster)
+
+
+def _start(cluster: Cluster, _node: Node) -> str:
+    return _filled(_START, cluster)
+
+
+def _restore(cluster: Cluster, _node: Node) -> str:
+    return _filled(_RESTORE, cluster)
+
+
+def _finalize(cluster: Cluster) -> str:
+    return _filled(_FINALIZE, cluster)
+
+
+GLUSTERFS = Component(
+    description="the volumes that the nodes share, where one is described",
+    packages=("glusterfs-server",),
+    units=("glusterd.service",),
+    needed=_has_volumes,
+    upgrade=Upgrade(
+        packages=PACKAGES, stop=_stop, start=_start, restore=_restore, finalize=_finalize
+    ),
+)
+
+
+@hook
+def register_components(register: Register[Component]) -> None:
+    """Register `glusterfs`."""
+    register("glusterfs", GLUSTERFS)
