@@ -54,3 +54,7 @@ class JournalError(SelfbalanceError):
 
 class UpgradeError(SelfbalanceError):
     """An upgrade cannot begin. The message says why; nothing was touched."""
+
+
+class VolumeError(SelfbalanceError):
+    """A volume cannot become as described: what it is, and what would be lost."""

@@ -13,21 +13,26 @@ from selfbalance.operations import (
     is_controller,
     prepared,
     proven,
+    shared,
     undrained,
     upgraded,
 )
+from selfbalance.operations.looking import deployment_of
 
 __all__ = ["cluster", "drain", "handover", "status", "undrain", "upgrade"]
 
 
 @deploy("Self-balancing cluster")
 def cluster(patience_s: float = 30.0) -> None:
-    """Make the cluster as described: prepare everywhere at once, activate behind gates, prove.
+    """Make the cluster as described: prepare everywhere, share, activate behind gates, prove.
 
     + patience_s: how long each gate is asked again before it counts as shut, in seconds
     """
     prepared(name="Prepare the node")
-    if is_controller(ctx_host.get()):
+    host = ctx_host.get()
+    if is_controller(host):
+        if deployment_of(host).cluster.volumes:
+            shared(name="Share the volumes", _serial=True, _retries=0)
         activated(
             name="Activate and prove the cluster",
             patience_s=patience_s,

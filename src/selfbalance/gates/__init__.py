@@ -9,20 +9,21 @@ __all__ = ["Gate", "View", "judge"]
 
 
 def judge(view: View, plugins: Plugins) -> dict[str, Verdict]:
-    """Ask every gate. All are asked, and each answers for itself.
+    """Ask every gate. All are asked, and each answers for itself, or not: None is no concern of it.
 
     One that raises, or answers anything but a verdict, is shut: what was not seen is bad.
     """
-    return {name: _ask(name, gate, view, plugins) for name, gate in plugins.gates.items()}
+    asked = {name: _ask(name, gate, view, plugins) for name, gate in plugins.gates.items()}
+    return {name: verdict for name, verdict in asked.items() if verdict is not None}
 
 
-def _ask(name: str, gate: Gate, view: View, plugins: Plugins) -> Verdict:
+def _ask(name: str, gate: Gate, view: View, plugins: Plugins) -> Verdict | None:
     try:
         answer: object = gate(view)
     except Exception as error:  # a site's own gate may do anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
     else:
-        if isinstance(answer, Verdict):
+        if answer is None or isinstance(answer, Verdict):
             return answer
         said = f"it answered a {type(answer).__name__}, no Verdict"
     plugin = plugins.gates.plugin_of(name)

@@ -9,6 +9,7 @@ from selfbalance.gates.nodes import nodes
 from selfbalance.gates.realservers import realservers
 from selfbalance.gates.view import Gate
 from selfbalance.gates.vip import vip
+from selfbalance.gates.volumes import volumes
 from selfbalance.plugins import hook
 from selfbalance.plugins.spec import Register
 
@@ -16,5 +17,5 @@ from selfbalance.plugins.spec import Register
 @hook
 def register_gates(register: Register[Gate]) -> None:
     """Register the gates that every cluster has."""
-    for gate in (nodes, vip, director, realservers, kernel, drift):
+    for gate in (nodes, vip, director, realservers, volumes, kernel, drift):
         register(gate.__name__, gate)

@@ -94,8 +94,11 @@ class View:
         return next(own, next(heard, None))
 
 
-Gate = Callable[[View], Verdict]
-"""A gate answers, it never raises; what it could not see is a problem."""
+Gate = Callable[[View], Verdict | None]
+"""A gate answers, it never raises; what it could not see is a problem.
+
+None says that a cluster so described has nothing that the gate is about.
+"""
 
 
 def names(nodes: tuple[NodeState, ...]) -> str:

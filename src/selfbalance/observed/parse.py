@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -88,7 +88,12 @@ def _packages(lines: Sequence[str]) -> Mapping[str, object]:
     return {"packages": {row[0]: row[1] for row in rows if row[2:] and row[2] in ("ii", "hi")}}
 
 
-def _pairs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _plain(line: str) -> str:
+    r"""Return a line of sha256sum's without its escapes: "\DIGEST  a\\x2db" for `a\x2db`."""
+    return line[1:].replace("\\\\", "\\") if line.startswith("\\") else line
+
+
+def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         first, rest = line.split(None, 1)
         yield first, rest
@@ -96,7 +101,8 @@ def _pairs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _files(lines: Sequence[str]) -> Mapping[str, object]:
     """Read sha256sum's lines, "DIGEST  PATH", and stat's, "=MODE UID GID PATH"."""
-    digests = {path: digest for digest, path in _pairs(lines) if not digest.startswith("=")}
+    sums = (_plain(line) for line in lines if not line.startswith("="))
+    digests = {path: digest for digest, path in _pairs(sums)}
     files = {}
     for line in lines:
         if line.startswith("="):

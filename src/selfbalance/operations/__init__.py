@@ -7,6 +7,7 @@ from selfbalance.operations.looking import is_controller
 from selfbalance.operations.node import prepared
 from selfbalance.operations.turning import Options
 from selfbalance.operations.upgrading import upgraded
+from selfbalance.operations.volumes import shared
 
 __all__ = [
     "Options",
@@ -16,6 +17,7 @@ __all__ = [
     "is_controller",
     "prepared",
     "proven",
+    "shared",
     "undrained",
     "upgraded",
 ]

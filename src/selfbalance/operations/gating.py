@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyinfra.api.exceptions import OperationError
@@ -14,7 +14,7 @@ from selfbalance.deployment import Deployment
 from selfbalance.errors import SelfbalanceError
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
-from selfbalance.operations.looking import look_at_all, taking_part
+from selfbalance.operations.looking import SIGHTS, look_at_all, taking_part
 from selfbalance.plugins import Problem, Verdict
 from selfbalance.status import as_json, show
 
@@ -69,13 +69,17 @@ class Gates:
 
     def judged(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
         """Judge by what follows from this very look; what it leaves open is a problem itself."""
+        view, more = self.viewed(replace(seen, shared=SIGHTS.shared(self.hosts, seen)))
+        return view, {**judge(view, self.ready.plugins), **more}
+
+    def viewed(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
+        """Return the look beside what should be there, and what of that could not be known."""
         ready, more = self.ready, dict[str, Verdict]()
         try:
             ready = ready.informed(seen)
         except SelfbalanceError as error:
             more["facts"] = Verdict("not known", (Problem(str(error), None, _FACTS_REMEDY),))
-        view = View(ready.cluster, ready.desired, seen)
-        return view, {**judge(view, ready.plugins), **more}
+        return View(ready.cluster, ready.desired, seen), more
 
     def _new(self, verdicts: dict[str, Verdict], pending: set[str]) -> list[Problem]:
         return [

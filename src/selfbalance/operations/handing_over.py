@@ -106,7 +106,7 @@ def _look_for_heirs(gates: Gates, node: str, instances: Iterable[VrrpInstance]) 
     deadline = time.monotonic() + gates.patience_s
     state = SIGHTS.of_all(gates.hosts)
     while True:
-        view, _ = gates.judged(state)
+        view, _ = gates.viewed(state)
         if not _not_taken(view, node, instances) or time.monotonic() >= deadline:
             return view
         time.sleep(0.5)

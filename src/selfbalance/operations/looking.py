@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import gevent
 from gevent.event import AsyncResult
@@ -16,7 +16,16 @@ from typing_extensions import override
 from selfbalance.deployment import Deployment
 from selfbalance.errors import ObservationError
 from selfbalance.inventory import DATA_KEY
-from selfbalance.observed import ClusterState, NodeState, Unobserved, observation_script, parse
+from selfbalance.observed import (
+    ClusterState,
+    NodeState,
+    Shared,
+    Unobserved,
+    observation_script,
+    parse,
+    parse_volumes,
+    volumes_script,
+)
 from selfbalance.operations.connecting import LOST, connect
 
 
@@ -41,6 +50,15 @@ class Observation(FactBase[str | None]):
         return "\n".join(output)
 
 
+class Volumes(Observation):
+    """What gluster reports of the volumes as a whole, on one node."""
+
+    @override
+    def command(self, node: str) -> str:
+        described = deployment_of(_state().inventory.get_host(node))
+        return volumes_script(described.desired[node].volumes)
+
+
 def deployment_of(host: Host) -> Deployment:
     """Return the deployment that the inventory gave this host. Raises `PyinfraError`."""
     found = getattr(host.data, DATA_KEY, None)
@@ -61,6 +79,7 @@ class Sights:
 
     def __init__(self) -> None:
         self._sights: dict[tuple[StateStage, str], AsyncResult[NodeState | Unobserved]] = {}
+        self._answers: dict[tuple[StateStage, str], AsyncResult[Shared]] = {}
 
     def of(self, host: Host) -> NodeState | Unobserved:
         """Return the last sight of a node, looking if there is none."""
@@ -76,12 +95,30 @@ class Sights:
     def forget(self, host: Host) -> None:
         """Say that something was done to the node: what was seen of it is no longer true."""
         self._sights.pop((_stage(), host.name), None)
+        self._answers.pop((_stage(), ""), None)
 
     def of_all(self, hosts: Iterable[Host]) -> ClusterState:
         """Return one sight of each node, looking at all of them at the same time."""
         looks = [gevent.spawn(self.of, host) for host in hosts]
         gevent.joinall(looks, raise_error=True)
         return ClusterState(tuple(each.get() for each in looks))
+
+    def shared(self, hosts: Sequence[Host], state: ClusterState) -> Shared:
+        """Return what one node was told of the volumes as a whole, where there are any.
+
+        That takes seconds, so it is asked where it matters only; who asks at once shares the
+        answer.
+        """
+        if not deployment_of(hosts[0]).cluster.volumes:
+            return Shared()
+        key = (_stage(), "")
+        if key not in self._answers:
+            answer = self._answers[key] = AsyncResult()
+            try:
+                answer.set(look_at_volumes(hosts, state))
+            except Exception as error:
+                answer.set_exception(error)
+        return self._answers[key].get() or Shared()
 
 
 SIGHTS = Sights()
@@ -110,6 +147,22 @@ def look(host: Host) -> NodeState | Unobserved:
         return parse(host.name, text)
     except (*LOST, ObservationError) as error:
         return Unobserved(host.name, str(error) or type(error).__name__)
+
+
+def look_at_volumes(hosts: Sequence[Host], state: ClusterState) -> Shared:
+    """Ask one node about the volumes as a whole: gluster's commands lock out each other."""
+    observer = next((host for host in hosts if host.name == state.observer), None)
+    if observer is None:
+        return Shared(unknown="gluster answers on no node")
+    want = deployment_of(observer).desired[observer.name]
+    try:
+        text = observer.get_fact(Volumes, node=observer.name, _ignore_errors=True)
+        if text is None:
+            raise ObservationError("the observing command failed")
+        volumes = parse_volumes(want.pool[observer.name], text)
+    except (*LOST, ObservationError) as error:
+        return Shared(observer.name, {}, f"{observer.name}: {error or type(error).__name__}")
+    return Shared(observer.name, volumes)
 
 
 def _state() -> State:

@@ -15,7 +15,13 @@ from selfbalance.operations import shell
 from selfbalance.operations.context import refusal
 from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, taking_part
 from selfbalance.operations.saying import say_plan
-from selfbalance.plan import LACKING_REMEDY, NodePlan, lacking_modules, plan_node
+from selfbalance.plan import (
+    LACKING_REMEDY,
+    NodePlan,
+    brick_objections,
+    lacking_modules,
+    plan_node,
+)
 
 
 @operation()
@@ -45,6 +51,9 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
         return
     if lacking := lacking_modules(ready.desired, state, taking_part()):
         yield refusal(f"{lacking}; nothing was done to {host.name}; {LACKING_REMEDY}")
+        return
+    if impossible := brick_objections(ready.desired, state, taking_part()):
+        yield refusal(f"{impossible}; nothing was done to {host.name}")
         return
     want = ready.desired[host.name]
     plan = plan_node(want, seen)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pyinfra.api import StringCommand
 
 from selfbalance.desired import HEAVIEST, File, places
-from selfbalance.plan import Act, NodePlan
+from selfbalance.plan import Act, NodePlan, begins_later
 from selfbalance.plugins import SnapshotStore
 
 
@@ -77,8 +77,8 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
         "systemctl daemon-reload",
     ]
     written = {file.path for file in plan.files}
-    # A package need not start what it brings. keepalived's turn comes later, behind gates.
-    acts += [f"systemctl start {_words([u])}" for u in packaged if u != "keepalived.service"]
+    # A package need not start what it brings.
+    acts += [f"systemctl start {_words([u])}" for u in packaged if not begins_later(u)]
     verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
     if "selfbalance-watch.service" in units:
         acts.append(f"systemctl {verb} selfbalance-watch.service")

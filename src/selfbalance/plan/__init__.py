@@ -12,6 +12,7 @@ from selfbalance.plan.node import (
     LACKING_REMEDY,
     Act,
     NodePlan,
+    begins_later,
     lacking_modules,
     plan_node,
 )
@@ -24,6 +25,13 @@ from selfbalance.plan.upgrade import (
     plan_upgrade,
     read_versions,
 )
+from selfbalance.plan.volumes import (
+    VolumeAct,
+    VolumesPlan,
+    VolumeStep,
+    brick_objections,
+    plan_volumes,
+)
 
 __all__ = [
     "LACKING_REMEDY",
@@ -33,7 +41,12 @@ __all__ = [
     "Rollout",
     "Turn",
     "UpgradePlan",
+    "VolumeAct",
+    "VolumeStep",
+    "VolumesPlan",
     "Wish",
+    "begins_later",
+    "brick_objections",
     "drain_objection",
     "handover_objection",
     "heirs",
@@ -42,6 +55,7 @@ __all__ = [
     "plan_node",
     "plan_rollout",
     "plan_upgrade",
+    "plan_volumes",
     "read_versions",
     "stranger",
     "untold",

@@ -144,12 +144,20 @@ def _differs(file: File, seen: NodeState) -> bool:
 def _set_up(seen: NodeState, unit: str) -> bool:
     """Whether a unit is enabled, as systemd knows it, and active.
 
-    keepalived may be inactive: its turn comes later.
+    keepalived and a mount may be inactive: their turn comes later.
     """
     found = seen.units.get(unit)
     if found is None or found.enabled != "enabled" or found.needs_reload:
         return False
-    return unit == "keepalived.service" or found.active == "active"
+    return begins_later(unit) or found.active == "active"
+
+
+def begins_later(unit: str) -> bool:
+    """Whether a unit is not started while nodes are prepared.
+
+    keepalived's turn comes behind gates, a mount's when there is a volume.
+    """
+    return unit == "keepalived.service" or unit.endswith(".mount")
 
 
 def _inactive(seen: NodeState, unit: str) -> bool:

@@ -82,7 +82,7 @@ for volume in {volumes}; do
     tries=0
     until timeout 30 gluster --mode=script volume heal "$volume" >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ $tries -le 15 ] || {{ echo "no heal of $volume could be asked for; going on" >&2; break; }}
+        [ $tries -le 15 ] || {{ echo "$volume: no heal could be asked for; going on" >&2; break; }}
         sleep 1
     done
 done\
@@ -111,9 +111,7 @@ def _has_volumes(cluster: Cluster) -> bool:
 
 def _filled(script: str, cluster: Cluster) -> str:
     return script.format(
-        mounts=" ".join(
-            f'"$(systemd-escape -p --suffix=mount {shlex.quote(v.mount)})"' for v in cluster.volumes
-        ),
+        mounts=" ".join(shlex.quote(volume.mount_unit) for volume in cluster.volumes),
         volumes=" ".join(shlex.quote(volume.name) for volume in cluster.volumes),
         state=_STATE,
         patience=_PATIENCE_S,

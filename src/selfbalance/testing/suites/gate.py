@@ -39,7 +39,7 @@ class GateOnPaper(_Kind, OnPaper[Gate]):
                 verdict: object = thing(view)
             except Exception as error:
                 raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
-            assert isinstance(verdict, Verdict), what
+            assert verdict is None or isinstance(verdict, Verdict), what
 
     def test_it_answers_the_same_twice(self, thing: Gate, views: dict[str, View]) -> None:
         """It is pure: the look is all that it goes by."""
@@ -52,6 +52,8 @@ class GateOnPaper(_Kind, OnPaper[Gate]):
         """`node` is one of the description's, or None where it concerns all."""
         for what, view in views.items():
             verdict = thing(view)
+            if verdict is None:
+                continue
             assert "\n" not in verdict.seen, what
             for problem in verdict.problems:
                 assert problem.what.strip(), what

@@ -1,0 +1,306 @@
+"""Gate `volumes`: every copy is there, online and healed, and every node reads and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from selfbalance.desired import DesiredNode, DesiredVolume
+from selfbalance.gates.view import View
+from selfbalance.observed import HealCount, NodeState, SeenVolume
+from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED
+from selfbalance.plugins import Problem, Verdict
+
+FULL_PERCENT = 2
+"""Free, and less: gluster itself refuses to write at 1 (storage.reserve)."""
+
+LOW_PERCENT = 10
+"""Free, and less: time to say so."""
+
+
+def volumes(view: View) -> Verdict | None:
+    """Compare peers, copies, mounts and heals with what is described; None without a volume."""
+    if not view.cluster.volumes:
+        return None
+    problems = [*_peers(view), *_settings(view)]
+    for want, seen in view.pairs():
+        problems += _copies(want, seen)
+    problems += _whole(view, {problem.node for problem in problems})
+    return Verdict(_words(view), tuple(problems), tuple(_notes(view)))
+
+
+def _words(view: View) -> str:
+    return ", ".join(
+        f"{volume.name} has {len(view.cluster.holders_of(volume))} copies, healed, "
+        f"mounted on {len(view.cluster.nodes)} nodes"
+        for volume in view.cluster.volumes
+    )
+
+
+# --- peers: every node's own view of every other
+
+
+def _peers(view: View) -> Iterator[Problem]:
+    """Name each node that others do not see well, the one that most say so of first."""
+    wrong = {name: dict(_complaints(view, name)) for name in view.desired}
+    told = set[frozenset[str]]()
+    for name in sorted(wrong, key=lambda each: -len(wrong[each])):
+        said_by = {by: said for by, said in wrong[name].items() if {by, name} not in told}
+        told |= {frozenset({by, name}) for by in said_by}
+        for said in dict.fromkeys(said_by.values()):
+            by = [each for each, what in said_by.items() if what == said]
+            yield Problem(f"{name} {said}, says {' and '.join(by)}", name, _remedy(view, name, by))
+
+
+def _complaints(view: View, name: str) -> Iterator[tuple[str, str]]:
+    """Yield who sees this node as no good peer, and as what; one that is down is told elsewhere."""
+    if name not in {seen.name for seen in view.state.seen}:
+        return
+    for want, seen in view.pairs():
+        if seen.name == name or "pool" in seen.unknown:
+            continue
+        peer = next((p for p in seen.gluster_peers if want.pool[name] in p.names), None)
+        if peer is None:
+            yield seen.name, "is no peer of gluster's pool"
+        elif peer.state == REJECTED:
+            yield seen.name, "is rejected by gluster's pool: its volume files differ"
+        elif peer.state != CONNECTED_IN_CLUSTER:
+            yield seen.name, f"is in state {peer.state} in gluster's pool ({peer.words})"
+        elif not peer.connected:
+            yield seen.name, "is not connected in gluster's pool"
+
+
+def _remedy(view: View, name: str, by: list[str]) -> str:
+    folder, good = "/var/lib/glusterd", view.desired[name].pool[by[0]]
+    rejected = any(
+        peer.state == REJECTED
+        for seen in view.state.seen
+        if seen.name in by
+        for peer in seen.gluster_peers
+    )
+    if rejected:
+        return (
+            f"on {name}: systemctl stop glusterd; mv {folder} {folder}.old; mkdir {folder}; "
+            f"cp {folder}.old/glusterd.info {folder}/; systemctl start glusterd; "
+            f"gluster peer probe {good}; systemctl restart glusterd"
+        )
+    return f"on {name}: systemctl status glusterd; is port 24007 open between the nodes?"
+
+
+# --- what gluster has been told
+
+
+def _settings(view: View) -> Iterator[Problem]:
+    observer = view.state.observer
+    seen = next((each for each in view.state.seen if each.name == observer), None)
+    if seen is None:
+        return  # That nobody could be asked, `_whole` says.
+    for volume in view.desired[seen.name].volumes:
+        settings = seen.volumes.get(volume.name)
+        if settings is None:
+            yield Problem(f"there is no volume {volume.name}", None, "make it: run cluster.py")
+            continue
+        if not settings.started:
+            yield Problem(f"volume {volume.name} is not started", None, "start it: run cluster.py")
+        if {*settings.bricks} != {*volume.bricks}:
+            yield Problem(
+                f"volume {volume.name} has the bricks {' '.join(settings.bricks)}, and should have "
+                f"{' '.join(volume.bricks)}",
+                None,
+                "see what cluster.py would change: run it with --dry",
+            )
+        for name, value in volume.options.items():
+            found = settings.options.get(name)
+            if found != value:
+                yield Problem(
+                    f"volume {volume.name}: {name} is {found or 'not set'}, and should be {value}",
+                    None,
+                    "set it: run cluster.py",
+                )
+
+
+# --- what each node has
+
+
+def _copies(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+    if "copies" in seen.unknown:
+        return
+    for volume in want.volumes:
+        yield from _brick(want, volume, seen)
+        yield from _written(volume, seen)
+        yield from _mount(volume, seen)
+
+
+def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
+    copy = seen.copies.get(volume.name)
+    brick = copy.brick if copy else None
+    if volume.brick is None or volume.name not in seen.volumes:
+        return  # A volume that is not there yet has no copies.
+    if brick is None:
+        yield Problem(f"{seen.name}: nothing is known of its copy of {volume.name}", seen.name)
+    elif brick.state != "marked":
+        own = f"{want.pool[seen.name]}:{volume.brick}"
+        state = "is gone" if brick.state == "gone" else "is empty: gluster does not know it"
+        yield Problem(
+            f"{seen.name}: {volume.brick}, its copy of {volume.name}, {state}",
+            seen.name,
+            f"on {seen.name}: is its disk mounted? mount it, or for a new copy mkdir -p "
+            f"{volume.brick}; then {_new_copy(volume, own)}",
+        )
+    elif brick.free * 100 <= brick.total * FULL_PERCENT:
+        yield Problem(
+            f"{seen.name}: the disk of {volume.brick}, its copy of {volume.name}, is full: "
+            f"{_sizes(brick.free, brick.total)}",
+            seen.name,
+            f"on {seen.name}: what lies there beside the copy? delete it, or delete through "
+            f"{volume.mount}, or give it a larger disk; the copy is healed by itself then",
+        )
+
+
+def _new_copy(volume: DesiredVolume, own: str) -> str:
+    """Return the commands that have a copy made anew from the others (gluster(8), reset-brick)."""
+    return (
+        f"gluster volume reset-brick {volume.name} {own} start; "
+        f"gluster volume reset-brick {volume.name} {own} {own} commit force"
+    )
+
+
+def _sizes(free: int, total: int) -> str:
+    return f"{free // 2**20} of {total // 2**20} MiB are free"
+
+
+def _written(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
+    copy = seen.copies.get(volume.name)
+    if volume.name in seen.volumes and (copy is None or "nfs.disable" not in copy.written):
+        yield Problem(
+            f"{seen.name}: its glusterd's file of {volume.name} has no nfs.disable: glusterd 11 "
+            "would take it for another volume, and reject the peer",
+            seen.name,
+            f"on {seen.name}: gluster volume set {volume.name} nfs.disable on",
+        )
+
+
+def _mount(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
+    copy = seen.copies.get(volume.name)
+    state = copy.mount if copy else "none"
+    if state == "works":
+        return
+    if state.startswith("fails"):
+        what = f"cannot be written and read: {state.removeprefix('fails').strip() or 'no word why'}"
+        remedy = f"on {seen.name}: systemctl restart '{volume.mount_unit}'; are 2 copies online?"
+    elif state == "none":
+        what, remedy = "is not mounted", f"on {seen.name}: systemctl restart '{volume.mount_unit}'"
+    else:
+        what, remedy = f"is a mount of {state}, not of the volume", "see /etc/fstab there"
+    yield Problem(f"{seen.name}: {volume.mount} ({volume.name}) {what}", seen.name, remedy)
+
+
+def _notes(view: View) -> Iterator[Problem]:
+    for want, seen in view.pairs():
+        for volume in want.volumes:
+            brick = seen.copies[volume.name].brick if volume.name in seen.copies else None
+            if brick and FULL_PERCENT < brick.free * 100 / max(1, brick.total) <= LOW_PERCENT:
+                yield Problem(
+                    f"{seen.name}: the disk of {volume.brick} gets full: "
+                    f"{_sizes(brick.free, brick.total)}",
+                    seen.name,
+                    f"make room while there is time: {volume.mount} is full when it is",
+                )
+
+
+# --- the volume as a whole, in the observer's words
+
+
+def _whole(view: View, unwell: set[str | None]) -> Iterator[Problem]:
+    """What already has a name on a node is not told again; it is a problem all the same."""
+    shared = view.state.shared
+    if shared.unknown or not shared.observer:
+        yield Problem(
+            f"the volumes could not be asked for: {shared.unknown or 'no node could be asked'}",
+            None,
+            "on any node: systemctl status glusterd; gluster volume status",
+        )
+        return
+    want = view.desired[shared.observer]
+    made = next((s.volumes for s in view.state.seen if s.name == shared.observer), {})
+    unwell |= {node.name for node in view.state.unobserved}
+    for volume in want.volumes:
+        if volume.name in made:
+            seen = shared.volumes.get(volume.name, SeenVolume(unknown={"status": "not asked"}))
+            yield from _online(want, volume, seen, unwell)
+            yield from _heals(want, volume, seen, unwell)
+
+
+def _online(
+    want: DesiredNode, volume: DesiredVolume, seen: SeenVolume, unwell: set[str | None]
+) -> Iterator[Problem]:
+    if "status" in seen.unknown:
+        yield Problem(
+            f"which copies of {volume.name} are online is not known: {seen.unknown['status']}",
+            None,
+            f"on {want.name}: gluster volume status {volume.name}; a node that lost power makes it "
+            "wait for 2 min",
+        )
+        return
+    for brick in volume.bricks:
+        node = _node_of(want, brick)
+        if node in unwell:
+            continue
+        if not seen.bricks.get(brick):
+            yield Problem(
+                f"{node}: its copy of {volume.name} is not online: {brick}",
+                node,
+                f"on {node}: tail /var/log/glusterfs/bricks/*.log; then "
+                f"gluster volume start {volume.name} force",
+            )
+        elif not seen.healers.get(brick.partition(":")[0]):
+            yield Problem(
+                f"{node}: the self-heal daemon of {volume.name} does not run",
+                node,
+                f"on {node}: gluster volume start {volume.name} force",
+            )
+
+
+def _heals(
+    want: DesiredNode, volume: DesiredVolume, seen: SeenVolume, unwell: set[str | None]
+) -> Iterator[Problem]:
+    for said in sorted({seen.unknown[each] for each in ("heal", "again") if each in seen.unknown}):
+        yield Problem(f"what of {volume.name} has to be healed is not known: {said}", None)
+    counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
+    info = f"on {want.name}: gluster volume heal {volume.name} info"
+    for brick, said in sorted((brick, said) for brick, said in counts if isinstance(said, str)):
+        node = _node_of(want, brick)
+        if node not in unwell:
+            yield Problem(
+                f"what of {volume.name} has to be healed from {node} is not known: {said}",
+                node,
+                f"{info} summary",
+            )
+    known = [count for _, count in counts if isinstance(count, HealCount)]
+    if split := max((count.split_brain for count in known), default=0):
+        yield Problem(
+            f"volume {volume.name}: {_entries(split)} in split-brain: copies differ, and gluster "
+            "cannot know which is right",
+            None,
+            f"{info} split-brain; choose one, e.g. "
+            f"gluster volume heal {volume.name} split-brain latest-mtime FILE",
+        )
+    if pending := max((count.pending for count in known), default=0):
+        yield Problem(
+            f"volume {volume.name}: {_entries(pending)} still to be healed",
+            None,
+            f"it goes on by itself; {info} summary",
+            passes=True,
+        )
+
+
+def _count(sample: Mapping[str, HealCount | str], brick: str) -> HealCount | str:
+    return sample.get(brick, "gluster does not name it")
+
+
+def _entries(number: int) -> str:
+    return "1 file or folder is" if number == 1 else f"{number} files or folders are"
+
+
+def _node_of(want: DesiredNode, brick: str) -> str:
+    address = brick.partition(":")[0]
+    return next(name for name, each in want.pool.items() if each == address)
