@@ -104,7 +104,8 @@ def upgrade() -> None:
     """Upgrade `--data component=NAME` node by node. Loses nothing, resumes, rolls back.
 
     `--data version=VERSION` or `packages=NAME[=VERSION],...` say to what; `soak`, `drain_timeout`,
-    `patience` and `reboot_timeout` are seconds; `rollback` is `auto` or `never`.
+    `patience`, `reboot_timeout`, `wait` and `heal_timeout` are seconds; `rollback` is `auto` or
+    `never`; `finalize=true` does in the end what cannot be undone.
     """
     host = ctx_host.get()
     if is_controller(host):

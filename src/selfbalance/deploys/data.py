@@ -80,8 +80,24 @@ def careful(host: Host) -> Options:
         drain_timeout_s=seconds(host, "drain_timeout", usual.drain_timeout_s),
         patience_s=seconds(host, "patience", usual.patience_s),
         reboot_s=seconds(host, "reboot_timeout", usual.reboot_s),
+        wait_s=seconds(host, "wait", usual.wait_s),
+        heal_s=seconds(host, "heal_timeout", usual.heal_s),
         rollback=rollback == "auto",
+        finalize=_finalize(host),
     )
+
+
+def _finalize(host: Host) -> bool:
+    """Return whether `--data` asks for what cannot be undone. Raises `PyinfraError`."""
+    said = getattr(host.data, "finalize", False)
+    if said not in (True, False, "true", "false"):
+        raise PyinfraError(f"--data finalize={said}: true or false; nothing was changed")
+    asked = said in (True, "true")
+    component = str(getattr(host.data, "component", None))
+    found = dict(deployment_of(host).plugins.components.items()).get(component)
+    if asked and (found is None or found.upgrade is None or found.upgrade.finalize is None):
+        raise PyinfraError(f"component '{component}' has nothing to finalize; nothing was changed")
+    return asked
 
 
 def seconds(host: Host, key: str, default: float) -> float:

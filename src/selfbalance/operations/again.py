@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 
-_ASKED = ("version=", "packages=")
+_ASKED = ("version=", "packages=", "finalize=")
 
 
 def same_command() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,16 +56,40 @@ class Gates:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             raise OperationError(f"cluster {self.ready.cluster.name} has {count}, see above")
 
-    def ask(self, pending: set[str], state: ClusterState | None) -> tuple[View, dict[str, Verdict]]:
-        """Judge a state, and if it is bad, or there is none yet, look again, a second apart."""
+    def ask(
+        self, pending: set[str], state: ClusterState | None, but_passing: bool = False
+    ) -> tuple[View, dict[str, Verdict]]:
+        """Judge a state, and if it is bad, or there is none yet, look again, a second apart.
+
+        With `but_passing`, what passes by itself is not waited for.
+        """
         deadline = time.monotonic() + self.patience_s
         while True:
             seen = state or look_at_all(self.hosts)
             view, verdicts = self.judged(seen)
-            if not self._new(verdicts, pending) or time.monotonic() >= deadline:
+            waited_for = [p for p in self._new(verdicts, pending) if not (but_passing and p.passes)]
+            if not waited_for or time.monotonic() >= deadline:
                 return view, verdicts
             time.sleep(1)
             state = None
+
+    def healed(
+        self, pending: set[str], within_s: float, tell: Callable[[str], object]
+    ) -> tuple[View, dict[str, Verdict]]:
+        """Look until nothing is left that only takes time, for that long at most; tell of it.
+
+        What does not pass by itself is waited for with patience each time, and ends it.
+        """
+        deadline = time.monotonic() + within_s
+        while True:
+            view, verdicts = self.ask(pending, None, but_passing=True)
+            problems = self._new(verdicts, pending)
+            if not problems or not all(problem.passes for problem in problems):
+                return view, verdicts
+            tell(problems[0].what)
+            if time.monotonic() >= deadline:
+                return view, verdicts
+            time.sleep(1)
 
     def judged(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
         """Judge by what follows from this very look; what it leaves open is a problem itself."""

@@ -118,10 +118,17 @@ def _glob(pattern: str) -> str:
     return "*".join(shlex.quote(each) for each in pattern.split("*"))
 
 
-def put_back(versions: Mapping[str, str], units: Iterable[str], patience_s: int = 900) -> str:
-    """Install the kept packages again, and start these units."""
+def beside_kept(command: str) -> str:
+    """Return a component's command, which knows in `$kept` where to keep what leads back."""
+    return f"kept={places.ROLLBACK}; umask 077; mkdir -p $kept; {command}"
+
+
+def put_back(
+    versions: Mapping[str, str], units: Iterable[str], restore: str = "", patience_s: int = 900
+) -> str:
+    """Install the kept packages again, restore what was kept beside them, and start these units."""
     folder = places.ROLLBACK
-    restore = (
+    install_kept = (
         "dpkg --configure -a; apt-get -q -y -o Dpkg::Options::=--force-confold "
         "-o DPkg::Lock::Timeout=120 --allow-downgrades --no-install-recommends install "
         f"$(ls {folder}/*.deb 2>/dev/null) </dev/null"
@@ -131,7 +138,8 @@ def put_back(versions: Mapping[str, str], units: Iterable[str], patience_s: int 
         for unit in map(shlex.quote, units)
     )
     checks = "".join(_kept(name, version) for name, version in versions.items())
-    return f"{checks}{_in_a_unit(restore, patience_s)}; started=0{starts}; exit $started"
+    kept = f"; ( {beside_kept(restore)}\n) || exit 1" if restore else ""
+    return f"{checks}{_in_a_unit(install_kept, patience_s)}{kept}; started=0{starts}; exit $started"
 
 
 def _kept(name: str, version: str) -> str:

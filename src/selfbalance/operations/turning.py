@@ -30,10 +30,12 @@ from selfbalance.operations.shell_upgrade import Lists
 from selfbalance.plan import (
     PackageVersions,
     Turn,
+    by_version,
     drain_objection,
     handover_objection,
     mastered,
     read_versions,
+    together,
 )
 from selfbalance.plugins import Component, ControllerStore, Problem, SnapshotStore, Upgrade
 from selfbalance.status import show
@@ -54,18 +56,27 @@ class Options:
 
     `soak_s` is how long the cluster has to be well after each node, `drain_timeout_s` how long
     sessions of a node are waited for, `patience_s` how long a gate may stay shut, `reboot_s` how
-    long a reboot may take. `rollback` says whether a node that fails is put back.
+    long a reboot may take, `wait_s` how long copies that are being healed are waited for before the
+    first node, `heal_s` after each. `rollback` says whether a node that fails is put back;
+    `finalize`, whether in the end what cannot be undone is done.
     """
 
     soak_s: float = 10.0
     drain_timeout_s: float = 300.0
     patience_s: float = 60.0
     reboot_s: float = 300.0
+    wait_s: float = 0.0
+    heal_s: float = 3600.0
     rollback: bool = True
+    finalize: bool = False
 
 
 class OthersUnwellError(OperationError):
     """The node in hand is well, but the cluster is not."""
+
+
+class StillHealingError(OperationError):
+    """The node in hand is well, but copies of a volume are not whole yet."""
 
 
 @dataclass
@@ -154,6 +165,18 @@ class Steps:
         elif isinstance(store, SnapshotStore) and self.ready.cluster.node(turn.node).director:
             self._do(turn.node, "Keep a snapshot", shell.snapshot(store, BEFORE))
 
+    def stop(self, turn: Turn) -> None:
+        """End what must not run while packages are changed, and keep what leads back."""
+        if command := self.way.stop(self.ready.cluster, self.ready.cluster.node(turn.node)):
+            with self._step(turn.node, "stop"):
+                self._do(turn.node, f"Stop {self.name}", shell_upgrade.beside_kept(command))
+
+    def start(self, turn: Turn) -> None:
+        """Begin again what `stop` has ended; what runs already goes on."""
+        if command := self.way.start(self.ready.cluster, self.ready.cluster.node(turn.node)):
+            with self._step(turn.node, "start"):
+                self._do(turn.node, f"Start {self.name}", shell_upgrade.beside_kept(command))
+
     def act(self, turn: Turn) -> None:
         """Install the packages, or reboot, unless that has happened already."""
         if self.has_happened(turn):
@@ -197,11 +220,35 @@ class Steps:
         """Wait until nothing is wrong with the node itself, nor with the cluster as a whole."""
         others = {each.name for each in self.ready.cluster.nodes} - {node}
         with self._step(node, "verify"):
-            view, verdicts = self.gates.ask(others, None)
+            view, verdicts = self.gates.ask(others, None, but_passing=True)
             wrong = [p for p in problems_of(verdicts) if p.node not in others]
             self.book.look(view, wrong, node, 1, 1)
+            self._refuse(wrong)
+        if wrong:
+            self._wait_for_heals(node, others)
+
+    def _wait_for_heals(self, node: str, others: set[str]) -> None:
+        """Wait until every copy of every volume is whole: the next node may hold the only other."""
+        with self._step(node, "heal") as said:
+
+            def tell(what: str) -> None:
+                said.append(what)
+                say(f"{self._prefix(node)}{what}")
+
+            view, verdicts = self.gates.healed(others, self.options.heal_s, tell)
+            wrong = [p for p in problems_of(verdicts) if p.node not in others]
+            self.book.look(view, wrong, node, 1, 1)
+            self._refuse(wrong)
             if wrong:
-                raise OperationError(wrong[0].what)
+                raise StillHealingError(
+                    f"{wrong[0].what} after {self.options.heal_s:.0f} s; nothing is undone"
+                )
+
+    def _refuse(self, wrong: Iterable[Problem]) -> None:
+        """Raise `OperationError` for what does not pass by itself."""
+        for problem in wrong:
+            if not problem.passes:
+                raise OperationError(problem.what)
 
     def undrain(self, turn: Turn, drained: bool) -> None:
         """Get the node clients again, if this upgrade has drained it."""
@@ -226,7 +273,8 @@ class Steps:
                     return
                 if wrong and time.monotonic() >= deadline:
                     show(view, verdicts)
-                    kind = OperationError if _concerns(wrong, node) else OthersUnwellError
+                    its_own = _concerns(wrong, node)
+                    kind = OperationError if its_own else OthersUnwellError
                     raise kind(wrong[0].what)
                 time.sleep(max(0.0, began + pace_s - time.monotonic()))
 
@@ -236,14 +284,28 @@ class Steps:
         if drained and self.directors.untold(self.directors.view(), turn.node):
             self.drain(turn)  # Clients are there, or directors differ about them.
             self.wait_for_sessions(turn)
+        self.stop(turn)
+        restore = self.way.restore(self.ready.cluster, self.ready.cluster.node(turn.node))
         with self._step(turn.node, "roll back"):
             self._do(
                 turn.node,
                 f"Put back {versions_in_words(turn.before)}",
-                shell_upgrade.put_back(turn.before, self.component.units),
+                shell_upgrade.put_back(turn.before, self.component.units, restore),
             )
+        self.start(turn)
         self.verify(turn.node)
         self.undrain(turn, drained)
+
+    def finalize(self, node: str) -> None:
+        """Do what cannot be undone: on one node, for all of them."""
+        assert self.way.finalize is not None  # noqa: S101 - who asked for it was told
+        with self._step(node, "finalize") as said:
+            host = self._host(node)
+            try:
+                said.append(do(host, self.way.finalize(self.ready.cluster)))
+            finally:
+                SIGHTS.forget(host)
+            say(f"{self._prefix(node)}{said[-1]}")
 
     # What nodes, the journal and the operator are told.
 
@@ -325,12 +387,15 @@ def in_hand(turn: Turn) -> bool:
 
 
 def _concerns(problems: list[Problem], node: str) -> bool:
-    return any(problem.node in (node, None) for problem in problems)
+    """Whether one of these is the node's, or may be; what only takes time is nobody's fault."""
+    return any(problem.node in (node, None) and not problem.passes for problem in problems)
 
 
 def versions_in_words(versions: Mapping[str, str]) -> str:
-    """Return "NAME VERSION, ..."."""
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+    """Return "NAME VERSION, ..."; several of one version are the first one and how many more."""
+    return ", ".join(
+        f"{together(names)} {version}" for version, names in by_version(versions).items()
+    )
 
 
 def _booted(host: Host) -> str | None:

@@ -38,6 +38,7 @@ from selfbalance.operations.turning import (
     Options,
     OthersUnwellError,
     Steps,
+    StillHealingError,
     in_hand,
     versions_in_words,
     versions_on,
@@ -78,23 +79,25 @@ def upgraded(wish: Wish, options: Options) -> Generator[FunctionCommand, None, N
     except SelfbalanceError as error:
         yield refusal(str(error))
         return
-    if not plan.turns and plan.resumes is None:
+    if not plan.turns and plan.resumes is None and not options.finalize:
         say_nothing_to_do(
             host, f"{wish.words}: nothing to do, {' '.join(plan.current)} are current"
         )
         return
-    for line in _in_words(plan):
+    for line in _in_words(plan, options):
         say(f"{host.print_prefix}{line}")
     yield from carried_out(work.carry_out)
 
 
-def _in_words(plan: UpgradePlan) -> Iterator[str]:
+def _in_words(plan: UpgradePlan, options: Options) -> Iterator[str]:
     if plan.resumes:
         yield f"resumes the upgrade of {plan.resumes.component} that {plan.resumes.by} began"
     for turn in plan.turns:
         yield f"{turn.node}: {turn.words}"
     if plan.current:
         yield f"current: {' '.join(plan.current)}"
+    if options.finalize:
+        yield "then, on one node: finalize, from which there is no way back"
 
 
 class Upgrading:
@@ -184,6 +187,7 @@ class Upgrading:
                 self._safe_point()
                 self._take(turn, states)
             self.steps.clear_marks()
+            self._finalize(plan)
         except InterruptedByOperatorError as stop:
             self._end("interrupted", str(stop), states, [same_command()])
             raise
@@ -194,6 +198,16 @@ class Upgrading:
             ways = "".join(f"; {word}: {command}" for word, command in following)
             raise OperationError(f"{error}; nodes: {told}{ways}") from None
         self._end("done", f"{self.wish.words}: done on every node", states, [])
+
+    def _finalize(self, plan: UpgradePlan) -> None:
+        """Do what cannot be undone, if the operator asked; else say that it is left to do."""
+        if self.options.finalize:
+            self.steps.finalize(self.ready.cluster.nodes[0].name)
+        elif self.way.finalize and plan.turns:
+            say(
+                f"{self.wish.component}: the way back is open as long as nobody says "
+                f"--data component={self.wish.component} --data finalize=true"
+            )
 
     def _following(self, plan: UpgradePlan, states: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the command that continues and, where versions were changed, the one back."""
@@ -211,18 +225,24 @@ class Upgrading:
                 if turn.resumed and turn.resumed.drained:
                     # Some directors may know of it and some not: tables would differ.
                     self.steps.drain(turn)
-        view, verdicts = self.gates.ask(resumed, None)
+        # A node in hand may lack what was written meanwhile: it is healed when it is back.
+        wait_s = 0.0 if resumed else self.options.wait_s
+        view, verdicts = self.gates.healed(resumed, wait_s, say)
         left_out = {node.name for node in self.ready.cluster.nodes} - taking_part()
         wrong = [
             problem
             for problem in problems_of(verdicts)
-            if problem.node not in resumed and problem.node not in left_out
+            if problem.node not in resumed
+            and problem.node not in left_out
+            and not (resumed and problem.passes)
         ]
         self.book.look(view, wrong, None, 1, 1)
         if wrong:
             show(view, verdicts)
+            only_time = all(problem.passes for problem in wrong)
+            hint = "; wait for that by --data wait=SECONDS" if only_time else ""
             raise OperationError(
-                f"the cluster is not well before: {wrong[0].what}; nothing was touched"
+                f"the cluster is not well before: {wrong[0].what}; nothing was touched{hint}"
             )
         if not resumed:
             self._refuse_undrainable(plan, view)
@@ -257,12 +277,18 @@ class Upgrading:
                 self.steps.mark(turn, Stage.PLANNED)
                 states[turn.node] = "not touched"
                 self._safe_point()
+            if not self.steps.has_happened(turn):
+                self.steps.stop(turn)
             acted = True
             self.steps.act(turn)
+            self.steps.start(turn)
             self.steps.verify(turn.node)
             self.steps.undrain(turn, drained)
         except InterruptedByOperatorError:
             raise
+        except StillHealingError as error:
+            states[turn.node] = "in progress" + (", drained" if drained else "")
+            raise OperationError(f"{turn.node}: {error}") from None
         except PyinfraError as error:
             self._fail(turn, drained, acted, states, error)
         try:
@@ -303,6 +329,7 @@ class Upgrading:
     def _leave_as_it_was(self, turn: Turn, drained: bool, states: dict[str, str]) -> None:
         """Give a node its clients back that was only prepared; where all are so, nothing began."""
         try:
+            self.steps.start(turn)
             self.steps.undrain(turn, drained)
             if "done" in states.values() or turn.resumed:
                 self.steps.mark(turn, Stage.PLANNED)

@@ -22,8 +22,10 @@ from selfbalance.plan.upgrade import (
     Turn,
     UpgradePlan,
     Wish,
+    by_version,
     plan_upgrade,
     read_versions,
+    together,
 )
 from selfbalance.plan.volumes import (
     VolumeAct,
@@ -47,6 +49,7 @@ __all__ = [
     "Wish",
     "begins_later",
     "brick_objections",
+    "by_version",
     "drain_objection",
     "handover_objection",
     "heirs",
@@ -58,5 +61,6 @@ __all__ = [
     "plan_volumes",
     "read_versions",
     "stranger",
+    "together",
     "untold",
 ]

@@ -52,11 +52,30 @@ class Turn:
     @property
     def words(self) -> str:
         """What will happen, in a few words."""
-        changes = (
-            f"{name} {self.before.get(name, 'not installed')} -> {version}"
-            for name, version in self.target.items()
+        changes = by_version(
+            {
+                name: f"{self.before.get(name, 'not installed')} -> {version}"
+                for name, version in self.target.items()
+            }
         )
-        return ", ".join(changes) or "reboot"
+        told = (f"{together(names)} {change}" for change, names in changes.items())
+        return ", ".join(told) or "reboot"
+
+
+def by_version(versions: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return names of packages by what is said of them, in the order of the first ones."""
+    found = dict[str, list[str]]()
+    for name, version in versions.items():
+        found.setdefault(version, []).append(name)
+    return found
+
+
+def together(names: Sequence[str]) -> str:
+    """Return packages that go together in a few words: "glusterfs-server and 9 more"."""
+    first, *others = names
+    if len(others) > 2:
+        return f"{first} and {len(others)} more"
+    return " ".join(names)
 
 
 @dataclass(frozen=True)
