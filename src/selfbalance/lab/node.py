@@ -13,7 +13,6 @@ from selfbalance.lab.network import Namespaces, guest_end
 from selfbalance.lab.processes import Process, recording, start_detached
 from selfbalance.lab.state import LabState, StateFolder
 
-
 DATA_MB = 512
 
 
