@@ -100,7 +100,7 @@ def test_with_no_event_nothing_is_lost(lab):
 
 
 def test_a_power_cut_kills_every_process_and_the_disk_comes_back(lab):
-    lab.run("web3", "echo kept > /root/note && sync")
+    lab.run("web3", "mountpoint /data && echo kept | tee /root/note >/data/note && sync")
     pids = pids_of_node(lab, "web3")
     assert len(pids) > 5
     with lab.load("http://192.0.2.13", sessions=5, duration=6, session_seconds=20) as load:
@@ -116,10 +116,20 @@ def test_a_power_cut_kills_every_process_and_the_disk_comes_back(lab):
     assert [one.powered for one in lab.status()] == [True, True, False]
     assert call("status", "--name", "nodes").returncode == 1
     lab.power_on("web3")
-    assert lab.run("web3", "cat /root/note").stdout == "kept\n"
+    assert lab.run("web3", "cat /root/note /data/note").stdout == "kept\nkept\n"
     assert call("status", "--name", "nodes").returncode == 0
     with pytest.raises(LabError, match="has power already"):
         lab.power_on("web3")
+
+
+def test_what_nodes_share_is_read_and_written_by_clients(lab):
+    lab.run("web1", "install -d -o www-data /srv/shared")
+    url = "http://192.0.2.11/shared/note"
+    ask = ("curl", "-s", "-w", "%{http_code}", url)
+    assert lab.client([*ask, "-T", "-"], input="kept ").stdout == "201"
+    assert lab.client(ask).stdout == "kept 200"
+    assert lab.client([*ask, "-X", "DELETE"]).stdout == "204"
+    assert lab.client([*ask, "-o", "/dev/null"]).stdout == "404"
 
 
 def test_a_node_that_reboots_comes_back_by_itself(lab):

@@ -1,6 +1,7 @@
-"""A package of another Debian suite, built from its source for the nodes' one.
+"""A package of another Debian suite for the nodes' one: built from its source, or a backport.
 
-Its own .deb would not do: it asks for the newer suite's C library, and with that for half a system.
+Another suite's own .deb would not do: it asks for the newer suite's C library, and with that for
+half a system. For the nodes' suite's backports Debian has built it already; it is downloaded.
 """
 
 from __future__ import annotations
@@ -16,29 +17,73 @@ from selfbalance.lab.repository import Deb
 from selfbalance.lab.state import cache_root
 
 SCRIPT = Path(__file__).parent / "backport.sh"
+DOWNLOAD = Path(__file__).parent / "download.sh"
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
 def ensure(package: str, source: str, suite: str, progress: Callable[[str], None]) -> list[Deb]:
-    """What the package's source in suite `source` makes on `suite`, built now if need be."""
+    """The package of suite `source` for `suite`, built or downloaded now if need be.
+
+    With it comes what else its source makes; with a backport, what it needs and nodes lack.
+    """
     for name in (package, source):
         if not _NAME.fullmatch(name):
             raise LabError(f"{name!r} is no name of a package or of a Debian suite.")
-    key = build_key((package, source, suite), [(SCRIPT.name, SCRIPT.read_bytes())])
-    build = Build(
-        cache_root() / f"debs-{suite}-{package}-{source}-{key}",
+    build, apt_sources = recipe(package, source, suite)
+    build.ensure(lambda: apt_sources(image.sources(suite), image.sources(source)), progress)
+    made = repository.debs(build.entry)
+    if package not in {deb.package for deb in made}:
+        raise LabError(f"The source of {package} in Debian {source} makes no package of that name.")
+    return made
+
+
+def recipe(package: str, source: str, suite: str) -> tuple[Build, Callable[[str, str], str]]:
+    """What makes the package, and of which apt sources: the nodes' suite's and the other's."""
+    if source == f"{suite}-backports":
+        return _download(package, source, suite), both_binaries
+    return _compile(package, source, suite), binaries_and_sources
+
+
+def _compile(package: str, source: str, suite: str) -> Build:
+    return Build(
+        _entry((package, source, suite), SCRIPT),
         title=f"{package} of Debian {source} for {suite}",
         takes="about two minutes",
         script=SCRIPT,
         environment={"SUITE": suite, "PACKAGE": package, "KEYRING": image.keyring()},
     )
-    build.ensure(lambda: apt_sources(image.sources(suite), image.sources(source)), progress)
-    built = repository.debs(build.entry)
-    if package not in {deb.package for deb in built}:
-        raise LabError(f"The source of {package} in Debian {source} makes no package of that name.")
-    return built
 
 
-def apt_sources(binaries: str, sources: str) -> str:
+def _download(package: str, source: str, suite: str) -> Build:
+    has, offered = " ".join(image.packages(suite)), " ".join(image.EXTRA_PACKAGES)
+    return Build(
+        _entry((package, source, suite, has, offered), DOWNLOAD),
+        title=f"{package} of Debian {source}",
+        takes="some seconds",
+        script=DOWNLOAD,
+        environment={
+            "SUITE": suite,
+            "FROM": source,
+            "PACKAGE": package,
+            "KEYRING": image.keyring(),
+            "HAS": has,
+            "OFFERED": offered,
+        },
+        verb="Downloading",
+    )
+
+
+def _entry(parts: tuple[str, ...], script: Path) -> Path:
+    package, source, suite, *_ = parts
+    key = build_key(parts, [(script.name, script.read_bytes())])
+    return cache_root() / f"debs-{suite}-{package}-{source}-{key}"
+
+
+def binaries_and_sources(suite: str, other: str) -> str:
     """Binary packages from the one, source packages from the other."""
-    return binaries + re.sub(r"(?m)^deb ", "deb-src ", sources)
+    return suite + re.sub(r"(?m)^deb ", "deb-src ", other)
+
+
+def both_binaries(suite: str, other: str) -> str:
+    """Binary packages from both; a line that both have, once."""
+    return "".join(dict.fromkeys((suite + other).splitlines(keepends=True)))

@@ -1,4 +1,4 @@
-"""What is built from Debian's packages: once per content, by a script, kept in the cache."""
+"""What is made of Debian's packages: once per content, by a script, kept in the cache."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Build:
     takes: str
     script: Path
     environment: Mapping[str, str]
+    verb: str = "Building"
 
     def ensure(self, sources: Callable[[], str], progress: Progress) -> None:
         """Build it now if the cache has none; two who ask at once build it once."""
@@ -58,7 +59,7 @@ class Build:
         self.entry.touch()
 
     def _build(self, sources: str, progress: Progress) -> None:
-        progress(f"Building {self.title} (once, {self.takes})")
+        progress(f"{self.verb} {self.title} (once, {self.takes})")
         folder = Path(tempfile.mkdtemp(prefix=f"{self.entry.name}.tmp-", dir=self.entry.parent))
         try:
             out = folder / "out"
@@ -104,7 +105,7 @@ class Build:
         kept = cache_root() / f"failed-{self.entry.name.rpartition('-')[0]}.log"
         kept.write_text("\n".join(lines) + "\n")
         raise LabError(
-            f"No build of {self.title}: {reason(lines)}. "
+            f"{self.verb} {self.title} failed: {reason(lines)}. "
             f"Next: read {kept}, then the same command again."
         )
 

@@ -173,7 +173,7 @@ def cable(name: str, node: str, direction: str) -> None:
 @_named
 @click.argument("package")
 @click.option("--version", help="Default: the newest version there + '+labN'.")
-@click.option("--from", "suite", help="Take it from another Debian, built for the nodes' one.")
+@click.option("--from", "suite", help="Another Debian to build it from, or the nodes' backports.")
 def publish(name: str, package: str, version: str | None, suite: str | None) -> None:
     """Offer PACKAGE to the nodes under a new version, or add a .deb file."""
     if suite and version:

@@ -202,7 +202,8 @@ class Lab:
     def publish_from(self, suite: str, package: str, progress: Progress = print) -> str:
         """Put another Debian suite's package there, built for the nodes'; returns its version.
 
-        The build takes about two minutes, once; it is kept beside the images.
+        The build takes about two minutes, once; it is kept beside the images. What the nodes'
+        suite's backports have, with what it needs and nodes lack, is downloaded instead.
         """
         built = backport.ensure(package, suite, self.suite, progress)
         versions = {deb.package: self.publish(str(deb.path), deb.version) for deb in built}
