@@ -126,7 +126,6 @@ def _copies(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
         return
     for volume in want.volumes:
         yield from _brick(want, volume, seen)
-        yield from _written(volume, seen)
         yield from _mount(volume, seen)
 
 
@@ -166,17 +165,6 @@ def _new_copy(volume: DesiredVolume, own: str) -> str:
 
 def _sizes(free: int, total: int) -> str:
     return f"{free // 2**20} of {total // 2**20} MiB are free"
-
-
-def _written(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
-    copy = seen.copies.get(volume.name)
-    if volume.name in seen.volumes and (copy is None or "nfs.disable" not in copy.written):
-        yield Problem(
-            f"{seen.name}: its glusterd's file of {volume.name} has no nfs.disable: glusterd 11 "
-            "would take it for another volume, and reject the peer",
-            seen.name,
-            f"on {seen.name}: gluster volume set {volume.name} nfs.disable on",
-        )
 
 
 def _mount(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
