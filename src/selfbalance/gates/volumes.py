@@ -244,7 +244,7 @@ def _online(
             yield Problem(
                 f"{node}: the self-heal daemon of {volume.name} does not run",
                 node,
-                f"on {node}: gluster volume start {volume.name} force",
+                f"on {node}: systemctl restart glusterd",
             )
 
 
