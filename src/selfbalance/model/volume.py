@@ -8,7 +8,16 @@ from typing import Annotated
 from pydantic import Field
 
 from selfbalance.model.described import Described
-from selfbalance.model.words import Address, FolderPath, Listed, Name, OptionName, OptionValue
+from selfbalance.model.words import (
+    Address,
+    Fixed,
+    FolderPath,
+    Listed,
+    Name,
+    OptionName,
+    OptionValue,
+    Pairs,
+)
 
 OURS: Mapping[str, str] = {
     "auth.allow": "it follows from the nodes; name others that mount in clients",
@@ -33,10 +42,10 @@ class Volume(Described):
     name: Name
     brick: FolderPath
     mount: FolderPath
-    bricks: Mapping[Name, FolderPath] = Field(default_factory=dict)
+    bricks: Pairs[Name, FolderPath] = Fixed()
     replica: Annotated[int, Field(ge=FEWEST_COPIES, strict=True)] | None = None
     arbiter: Annotated[bool, Field(strict=True)] = False
-    options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
+    options: Pairs[OptionName, OptionValue] = Fixed()
     clients: Listed[Address] = ()
     on_root: Annotated[bool, Field(strict=True)] = False
 
