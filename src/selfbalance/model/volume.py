@@ -77,7 +77,8 @@ def objection(volume: Volume, nodes: Listed[str]) -> str | None:
         return f"replica {copies} needs as many nodes; there are {len(nodes)}"
     if copies < FEWEST_COPIES:
         return (
-            f"{copies} nodes cannot tell a dead peer from a cut cable; "
+            f"{copies} {'node' if copies == 1 else 'nodes'} cannot tell a dead peer from a cut "
+            "cable; "
             f"a volume needs {FEWEST_COPIES}"
         )
     if volume.arbiter and copies != FEWEST_COPIES:
