@@ -173,8 +173,8 @@ def parse_volumes(address: str, text: str) -> Mapping[str, SeenVolume]:
 
 def _sections(text: str) -> Iterator[tuple[tuple[str, str], list[str]]]:
     for part in re.split(r"(?m)^##", text)[1:]:
-        head, *lines = part.splitlines()
-        what, name = head.split(" ", 1)
+        head, *lines = part.splitlines() or [""]
+        what, _, name = head.partition(" ")
         yield (what, name), lines
 
 
