@@ -16,6 +16,7 @@ KINDS = (
     "SnapshotError",
     "JournalError",
     "UpgradeError",
+    "VolumeError",
 )
 
 ASK = """

@@ -41,6 +41,7 @@ def test_everything_is_listed_with_where_it_is_from_and_what_it_is(run):
     assert "dr built in direct routing: one network, no address rewritten" in lines
     assert "packages built in any packages, named by --data packages=NAME[=VERSION],..." in lines
     assert "reboot built in the node itself: it reboots, for instance into a new kernel" in lines
+    assert "glusterfs built in the volumes that the nodes share, where one is described" in lines
     for kind in (
         "component",
         "scheduler",
@@ -75,7 +76,8 @@ def test_a_component_is_shown_with_how_it_is_upgraded(run, name, upgrade):
     said = run("show", name)
 
     assert said.exit_code == 0
-    assert f"  upgrade: Upgrade({upgrade})" in said.output
+    assert f"  upgrade: Upgrade({upgrade}, stop=" in said.output
+    assert "  needed: True: every cluster consists of it.\n" in said.output
 
 
 def test_a_name_that_nobody_registered_lists_the_known_ones(run):

@@ -35,7 +35,11 @@ def one_line(error: ValidationError, place: str, thing: str = "") -> Description
     """Turn pydantic's report into one line: file, key, what is wrong, what would be right."""
     details = error.errors(include_url=False, include_context=True)
     first = details[0]
-    key = _key(first["loc"], thing)
+    location = first["loc"]
+    # pydantic marks a key that is wrong itself, beside a value of it.
+    if location[-1:] == ("[key]",) and first["type"] != "extra_forbidden":
+        location = location[:-1]
+    key = _key(location, thing)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return DescriptionError(f"{place}: {key}: {_words(first)}{more}")
 
@@ -85,6 +89,7 @@ _SIMPLE = (int, float, str)
 _SHAPES = {
     "tuple_type": "should be a list, also for a single one: [...]",
     "model_type": "should be a group of keys and values",
+    "dict_type": "should be a group of keys and values",
 }
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LONGEST = 60

@@ -8,7 +8,16 @@ from typing import Annotated
 from pydantic import Field
 
 from selfbalance.model.described import Described
-from selfbalance.model.words import Address, FolderPath, Listed, Name, OptionName, OptionValue
+from selfbalance.model.words import (
+    Address,
+    Fixed,
+    FolderPath,
+    Listed,
+    Name,
+    OptionName,
+    OptionValue,
+    Pairs,
+)
 
 OURS: Mapping[str, str] = {
     "auth.allow": "it follows from the nodes; name others that mount in clients",
@@ -33,10 +42,10 @@ class Volume(Described):
     name: Name
     brick: FolderPath
     mount: FolderPath
-    bricks: Mapping[Name, FolderPath] = Field(default_factory=dict)
+    bricks: Pairs[Name, FolderPath] = Fixed()
     replica: Annotated[int, Field(ge=FEWEST_COPIES, strict=True)] | None = None
     arbiter: Annotated[bool, Field(strict=True)] = False
-    options: Mapping[OptionName, OptionValue] = Field(default_factory=dict)
+    options: Pairs[OptionName, OptionValue] = Fixed()
     clients: Listed[Address] = ()
     on_root: Annotated[bool, Field(strict=True)] = False
 
@@ -68,7 +77,8 @@ def objection(volume: Volume, nodes: Listed[str]) -> str | None:
         return f"replica {copies} needs as many nodes; there are {len(nodes)}"
     if copies < FEWEST_COPIES:
         return (
-            f"{copies} nodes cannot tell a dead peer from a cut cable; "
+            f"{copies} {'node' if copies == 1 else 'nodes'} cannot tell a dead peer from a cut "
+            "cable; "
             f"a volume needs {FEWEST_COPIES}"
         )
     if volume.arbiter and copies != FEWEST_COPIES:

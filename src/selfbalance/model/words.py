@@ -8,14 +8,15 @@ here admits only characters that mean nothing there: no white space, quotes, bra
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 IPAddress = IPv4Address | IPv6Address
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 def _ordered(value: object) -> object:
@@ -26,6 +27,26 @@ def _ordered(value: object) -> object:
 
 Listed = Annotated[tuple[T, ...], BeforeValidator(_ordered)]
 """Things in the order of the description: it decides, for instance, who is MASTER first."""
+
+
+class Fixed(dict[K, T]):
+    """A mapping that cannot change, as all that is described; so it has a hash."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type, tuple[dict[K, T]]]:
+        return Fixed, (dict(self),)
+
+    def _refuse(self, *_args: object, **_values: object) -> NoReturn:
+        raise TypeError("what is described cannot change")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+Pairs = Annotated[Mapping[K, T], AfterValidator(Fixed)]
+"""Things by name."""
 
 
 _LONGEST = 60

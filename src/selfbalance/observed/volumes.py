@@ -67,7 +67,10 @@ class SeenCopy:
 
 @dataclass(frozen=True)
 class HealCount:
-    """Entries of a brick that others have to heal from it, and those in split-brain."""
+    """Entries of a brick that others have to heal from it, and those in split-brain.
+
+    What is being healed just now is `pending` too: gluster counts it apart.
+    """
 
     pending: int
     split_brain: int
@@ -169,8 +172,8 @@ def parse_volumes(address: str, text: str) -> Mapping[str, SeenVolume]:
 
 def _sections(text: str) -> Iterator[tuple[tuple[str, str], list[str]]]:
     for part in re.split(r"(?m)^##", text)[1:]:
-        head, *lines = part.splitlines()
-        what, name = head.split(" ", 1)
+        head, *lines = part.splitlines() or [""]
+        what, _, name = head.partition(" ")
         yield (what, name), lines
 
 
@@ -224,11 +227,21 @@ def _heal_count(brick: ElementTree.Element) -> HealCount | str:
         if status != "Connected":
             raise ValueError(status.removesuffix("totalNumberOfEntries0"))
         return HealCount(
-            _number(brick, "numberOfEntriesInHealPending"),
-            _number(brick, "numberOfEntriesInSplitBrain"),
+            # An entry whose lock the self-heal daemon holds is in the second one only
+            # (afr-common.c, afr_update_heal_status): a large file, as long as it is copied.
+            _count(brick, "numberOfEntriesInHealPending")
+            + _count(brick, "numberOfEntriesPossiblyHealing"),
+            _count(brick, "numberOfEntriesInSplitBrain"),
         )
     except ValueError as error:
         return str(error)
+
+
+def _count(brick: ElementTree.Element, name: str) -> int:
+    count = _number(brick, name)
+    if count < 0:
+        raise ValueError(f"{name} is {count}, no count")
+    return count
 
 
 def _answer(lines: Sequence[str]) -> ElementTree.Element:

@@ -102,10 +102,14 @@ def _services(draw: st.DrawFn) -> list[dict[str, object]]:
 
 @st.composite
 def _nodes_and_vips(
-    draw: st.DrawFn, families: set[int], wires: st.SearchStrategy[str], max_nodes: int
+    draw: st.DrawFn,
+    families: set[int],
+    wires: st.SearchStrategy[str],
+    max_nodes: int,
+    min_nodes: int,
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Nodes that have an address of each of the VIPs' families, some of them one more."""
-    node_names = draw(st.lists(names(), min_size=1, max_size=max_nodes, unique=True))
+    node_names = draw(st.lists(names(), min_size=min_nodes, max_size=max_nodes, unique=True))
     count = len(node_names)
     v4 = draw(st.lists(_v4(), min_size=count + 3, max_size=count + 3, unique=True))
     v6 = draw(st.lists(_v6(), min_size=count + 3, max_size=count + 3, unique=True))
@@ -127,18 +131,59 @@ def _nodes_and_vips(
     return nodes, [{"address": vip} for vip in dict.fromkeys((*missing, *chosen))]
 
 
+FOLDERS = ("/data", "/a", "/srv/.x/A_b", "/x-y/..z", "/" + "x" * 180)
+"""Where a volume's folders may be, each with a name behind it."""
+
+
+@st.composite
+def _volumes(draw: st.DrawFn, node_names: list[str]) -> list[dict[str, object]]:
+    """Volumes that these nodes share, three at least; each folder has a name of its own."""
+    volumes: list[dict[str, object]] = []
+    for name in draw(st.lists(names(), min_size=1, max_size=2, unique=True)):
+        replica = draw(st.none() | st.integers(3, len(node_names)))
+        holders = node_names[:replica]
+        elsewhere = draw(st.lists(st.sampled_from(holders), max_size=2, unique=True))
+        place = st.sampled_from(FOLDERS)
+        volumes.append(
+            {
+                "name": name,
+                "brick": f"{draw(place)}/brick-{len(volumes)}",
+                "mount": f"{draw(place)}/mount-{len(volumes)}",
+                "bricks": {node: f"{draw(place)}/own-{len(volumes)}" for node in elsewhere},
+                "replica": replica,
+                "arbiter": len(holders) == 3 and draw(st.booleans()),
+                "options": draw(
+                    st.dictionaries(
+                        st.from_regex(r"storage\.[a-z][a-z0-9.-]{0,8}", fullmatch=True),
+                        st.from_regex(r"[A-Za-z0-9._%:/,-]{1,9}", fullmatch=True),
+                        max_size=2,
+                    )
+                ),
+                "clients": draw(st.lists(_v4() | _v6(), max_size=2)),
+                "on_root": draw(st.booleans()),
+            }
+        )
+    return volumes
+
+
 @st.composite
 def descriptions(
     draw: st.DrawFn,
     wires: st.SearchStrategy[str] | None = None,
     max_nodes: int = 16,
     standby: str | None = None,
+    *,
+    volumes: bool = False,
 ) -> dict[str, object]:
-    """What a description may say, as plain values: the same for code and for TOML."""
+    """What a description may say, as plain values: the same for code and for TOML.
+
+    With `volumes`, one or two, and so three nodes or more, which all have IPv4.
+    """
     wires = interfaces() if wires is None else wires
-    families = draw(st.sampled_from(({4}, {6}, {4, 6})))
+    families = draw(st.sampled_from(({4}, {4, 6}) if volumes else ({4}, {6}, {4, 6})))
     version = draw(st.sampled_from((2, 3))) if 4 in families else 3
-    nodes, vips = draw(_nodes_and_vips(families, wires, max_nodes))
+    min_nodes = 3 if volumes else 1
+    nodes, vips = draw(_nodes_and_vips(families, wires, max_nodes, min_nodes))
     vrids = draw(st.lists(st.integers(1, 255), min_size=7, max_size=7, unique=True))
     # Version 2 speaks IPv4 only: there, an instance of VIPs of IPv6 is refused.
     apart = standby == "source-mac" and (version == 3 or 6 not in families)
@@ -166,14 +211,21 @@ def descriptions(
         "vrrp": vrrp,
         "standby": standby or draw(st.sampled_from(("backup-only", "snapshot"))),
         "forwarding": forwarding,
+        **({"volumes": draw(_volumes([str(node["name"]) for node in nodes]))} if volumes else {}),
     }
 
 
 def clusters(
-    wires: st.SearchStrategy[str] | None = None, max_nodes: int = 16, standby: str | None = None
+    wires: st.SearchStrategy[str] | None = None,
+    max_nodes: int = 16,
+    standby: str | None = None,
+    *,
+    volumes: bool = False,
 ) -> st.SearchStrategy[Cluster]:
     """Every valid cluster, its interfaces among `wires` if given, its standby mode named or not."""
-    return descriptions(wires, max_nodes, standby).map(lambda described: Cluster(**described))
+    return descriptions(wires, max_nodes, standby, volumes=volumes).map(
+        lambda described: Cluster(**described)
+    )
 
 
 def secrets_of(cluster: Cluster) -> dict:

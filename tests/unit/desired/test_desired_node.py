@@ -55,7 +55,14 @@ def test_files_are_roots_alone_and_none_lies_in_tmp(case):
             )
 
 
-ROOTS_OWN = ("/etc/", "/var/lib/selfbalance", "/var/lib/dpkg/", "/var/log/", "/run/")
+ROOTS_OWN = (
+    "/etc/",
+    "/var/lib/selfbalance",
+    "/var/lib/dpkg/",
+    "/var/lib/glusterd",
+    "/var/log/",
+    "/run/",
+)
 
 
 def test_no_place_of_a_node_is_in_tmp():

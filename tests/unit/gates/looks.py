@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from clusters import secrets_of
 
-from selfbalance import Cluster, Node, Service, Vip
+from selfbalance import Cluster, Node, Service, Vip, Volume
 from selfbalance.desired import DesiredNode, DesiredService, desire, places
 from selfbalance.gates import View, builtin, judge
 from selfbalance.model import VrrpInstance
@@ -18,14 +18,21 @@ from selfbalance.model.words import IPAddress
 from selfbalance.observed import (
     ClusterState,
     Drain,
+    HealCount,
     NodeState,
     Role,
+    SeenBrick,
+    SeenCopy,
     SeenFile,
     SeenInstance,
     SeenMarks,
+    SeenPeer,
     SeenRealserver,
     SeenService,
+    SeenSettings,
     SeenUnit,
+    SeenVolume,
+    Shared,
     Stage,
     Unobserved,
     UpgradeMark,
@@ -39,6 +46,11 @@ VIP = IPv4Address("192.0.2.10")
 VIP6 = IPv6Address("2001:db8:5b::10")
 MEMORY_BYTES = 320 * 2**20
 """What a node of the lab has, in whole 64 MiB."""
+PACKAGES = {
+    "ipvsadm": "1:1.31-1+b1",
+    "keepalived": "1:2.2.7-1+b2",
+    "glusterfs-server": "10.3-5",
+}
 CLOCK = 1_795_383_051
 """The nodes' clock, in seconds since 1970."""
 DRAIN = Drain("ops@bastion", CLOCK - 41 * 60)
@@ -91,6 +103,20 @@ ROUTED_APART = described(
     VIP, VIP6, forwarding="tun", nodes=[*CLUSTER.nodes[:2], FAR], standby="snapshot"
 )
 """The same, with tables apart on those that may be MASTER."""
+SHARED = Volume(name="shared", brick="/data/shared/brick", mount="/srv/shared")
+SHARING = described(volumes=[SHARED])
+"""Each of the three nodes has a copy of one volume."""
+FOURTH = Node(name="web4", address="192.0.2.14", address6="2001:db8:5b::14")
+WITH_FOURTH = described(
+    nodes=[*CLUSTER.nodes, FOURTH],
+    volumes=[
+        Volume(**{**dict(SHARED), "replica": 3}),
+        Volume(
+            name="other", brick="/data/other", mount="/srv/my-files", bricks={"web2": "/ssd/other"}
+        ),
+    ],
+)
+"""Two volumes: of one the fourth node has no copy, of the other everybody has."""
 
 
 @cache
@@ -147,8 +173,8 @@ def _only_serving(state: NodeState) -> NodeState:
 def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str]) -> NodeState:
     own = [vip for vip, name in masters.items() if name == want.name]
     return replace(
-        bare(cluster, want.name, want),
-        packages={"ipvsadm": "1:1.31-1+b1", "keepalived": "1:2.2.7-1+b2"},
+        replace(bare(cluster, want.name, want), copies={}, unknown={}),
+        packages={name: version for name, version in PACKAGES.items() if name in want.packages},
         files={
             file.path: SeenFile(file.sha256, file.mode, uid=0, gid=0) for file in want.all_files
         },
@@ -190,6 +216,63 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
             for peer in {**want.peers, **want.tunnelled}
             if service.vip in own
         },
+        **(_sharing(cluster, want) if want.volumes else {}),
+    )
+
+
+MIB = 2**20
+
+
+def uuid(cluster: Cluster, name: str) -> str:
+    """How glusterd calls a node."""
+    return f"00000000-0000-4000-9000-00000000000{_index(cluster, name):x}"
+
+
+def _sharing(cluster: Cluster, want: DesiredNode) -> dict[str, object]:
+    """What a node is seen to have of its volumes."""
+    return {
+        "gluster_peers": tuple(
+            SeenPeer(frozenset({uuid(cluster, name), address}), True, 3, "Peer in Cluster")
+            for name, address in want.pool.items()
+            if name != want.name
+        ),
+        "volumes": {
+            volume.name: SeenSettings(
+                started=True,
+                bricks=volume.bricks,
+                replica=len(volume.bricks),
+                arbiter=int(volume.arbiter),
+                options={**volume.options, "transport.address-family": "inet"},
+            )
+            for volume in want.volumes
+        },
+        "copies": {
+            volume.name: SeenCopy(
+                brick=SeenBrick("marked", on_root=False, total=500 * MIB, free=400 * MIB)
+                if volume.brick
+                else None,
+                mount="works",
+                written=frozenset({"nfs.disable"}),
+            )
+            for volume in want.volumes
+        },
+        "op_version": 100000,
+    }
+
+
+def shared(cluster: Cluster, observer: str = "web1") -> Shared:
+    """What one node says of the volumes as a whole, all being well."""
+    volumes = desired(cluster)[observer].volumes
+    return Shared(
+        observer,
+        {
+            volume.name: SeenVolume(
+                bricks=dict.fromkeys(volume.bricks, True),
+                healers=dict.fromkeys(volume.holders, True),
+                heals=(dict.fromkeys(volume.bricks, HealCount(0, 0)),) * 2,
+            )
+            for volume in volumes
+        },
     )
 
 
@@ -223,6 +306,7 @@ def _own(cluster: Cluster, name: str) -> frozenset[IPAddress]:
 
 def _unit(name: str) -> SeenUnit:
     sub = "exited" if name == "selfbalance-vip.service" else "running"
+    sub = "mounted" if name.endswith(".mount") else sub
     return SeenUnit("loaded", "active", sub, "enabled", needs_reload=False)
 
 
@@ -264,7 +348,19 @@ def bare(cluster: Cluster, name: str, want: DesiredNode | None = None) -> NodeSt
         clock=CLOCK,
         listening=frozenset((any_, port) for port in ports for any_ in _ANY),
         peer_macs={peer: mac(cluster, peer) for peer in want.peers},
+        copies={
+            volume.name: SeenCopy(
+                SeenBrick("gone", on_root=False, total=500 * MIB, free=500 * MIB)
+                if volume.brick
+                else None
+            )
+            for volume in want.volumes
+        },
+        unknown=dict.fromkeys(("pool", "volumes"), NO_GLUSTER) if want.volumes else {},
     )
+
+
+NO_GLUSTER = "gluster does not answer; does glusterd run?"
 
 
 _ANY = (ip_address("0.0.0.0"), ip_address("::"))
@@ -277,6 +373,7 @@ class Look:
         self.cluster = cluster
         self.master = master
         self.nodes: dict[str, NodeState | Unobserved] = {**healthy(cluster, master)}
+        self.shared = shared(cluster) if cluster.volumes else Shared()
 
     def change(self, name: str, **fields: object) -> Look:
         """See a node otherwise: `fields` are those of `NodeState`."""
@@ -367,7 +464,8 @@ class Look:
     @property
     def view(self) -> View:
         """What gates and status are given."""
-        return View(self.cluster, desired(self.cluster), ClusterState(tuple(self.nodes.values())))
+        state = ClusterState(tuple(self.nodes.values()), self.shared)
+        return View(self.cluster, desired(self.cluster), state)
 
     def problems(self) -> dict[str, tuple[Problem, ...]]:
         """What the gates find, by gate; those that find nothing are left out."""

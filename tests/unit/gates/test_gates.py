@@ -473,7 +473,7 @@ def test_a_gate_of_a_plugin_is_asked_beside_the_others():
         (lambda view: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda view: view.nothing, "AttributeError: 'View' object has no attribute 'nothing'"),
         (lambda view: True, "it answered a bool, no Verdict"),
-        (lambda view: None, "it answered a NoneType, no Verdict"),
+        (lambda view: "", "it answered a str, no Verdict"),
     ],
 )
 def test_a_gate_of_a_plugin_that_fails_is_shut_and_the_others_are_asked(gate, said):
@@ -486,6 +486,13 @@ def test_a_gate_of_a_plugin_that_fails_is_shut_and_the_others_are_asked(gate, sa
     (problem,) = verdicts["smoke"].problems
     assert problem.what == f"gate 'smoke' could not be asked: {said}"
     assert problem.remedy == "mend plugin site_a"
+
+
+def test_a_gate_that_has_nothing_to_do_with_this_cluster_is_not_shown():
+    site = ModuleType("site_a")
+    site.register_gates = hook(lambda register: register("smoke", lambda view: None))
+
+    assert list(judge(Look().view, Plugins((site, never)))) == ["never"]
 
 
 def test_a_view_gives_only_observed_nodes_with_what_they_should_have():

@@ -35,9 +35,9 @@ def changed(*changes: tuple[str, object]) -> dict[str, Any]:
         if value is GONE:
             del place[last]
         elif isinstance(place, list) and last == len(place):
-            place.append(value)
+            place.append(deepcopy(value))
         else:
-            place[last] = value
+            place[last] = deepcopy(value)
     return description
 
 

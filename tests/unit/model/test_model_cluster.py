@@ -28,7 +28,11 @@ V2 = (("vrrp.version", 2), ("detection", "calm"))
 
 
 @steady(30)
-@given(descriptions(max_nodes=5) | descriptions(max_nodes=5, standby="source-mac"))
+@given(
+    descriptions(max_nodes=5)
+    | descriptions(max_nodes=5, standby="source-mac")
+    | descriptions(max_nodes=5, volumes=True)
+)
 def test_toml_and_code_describe_the_same_cluster(description):
     assert from_toml(toml(description), "prod.toml") == Cluster(**description)
 
@@ -61,6 +65,7 @@ def test_a_short_description_says_what_the_long_one_says():
         forwarding="dr",
         standby="backup-only",
         snapshots="local",
+        volumes=[],
     )
 
     assert short == long

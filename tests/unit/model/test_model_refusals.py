@@ -134,11 +134,24 @@ PLACES = [
         "'/health'",
         ["", "health", "/" * 202],
     ),
+    ("volumes.0.name", "", NAME, "'web1'", ["", "Shared", "a/b", "x" * 31]),
+    *(
+        (
+            f"volumes.0.{key}",
+            "/srv/",
+            "is not an absolute path of a folder",
+            "'/srv/shared'",
+            ["", "srv/shared", "/", "/srv/shared/", "//srv", "/srv//shared", "/" + "x" * 200],
+        )
+        for key in ("brick", "mount", "bricks.web1")
+    ),
 ]
+VOLUME = [("volumes", [{"name": "shared", "brick": "/data/shared", "mount": "/srv/shared"}])]
 FOR_PLACE = {
     "services.0.scheduler_flags.0": [("services.0.scheduler_flags", ["mh-port"])],
     "services.0.check.host": [("services.0.check", {"kind": "http"})],
     "services.0.check.path": [("services.0.check", {"kind": "http"})],
+    **{f"volumes.0.{key}": VOLUME for key in ("name", "brick", "mount", "bricks.web1")},
 }
 
 

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from selfbalance import Cluster
 from selfbalance.desired import DesiredNode
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, Role, SeenService, parse
@@ -15,7 +16,8 @@ from selfbalance.observed import NodeState, Role, SeenService, parse
 def printed(state: NodeState, want: DesiredNode) -> str:
     """The text of a whole look. Sections in `state.unknown` say so and hold nothing."""
     lines = ["##format", "1"]
-    for section, print_ in _PRINTERS.items():
+    printers = {n: p for n, p in _PRINTERS.items() if want.volumes or n not in OF_VOLUMES}
+    for section, print_ in printers.items():
         lines.append(f"##{section}")
         reason = state.unknown.get(section)
         lines += [f"!{reason}"] if reason else print_(state, want)
@@ -71,7 +73,17 @@ SECTIONS = [
     "keepalived",
     "claims",
 ]
-"""Everything that a look tells, beside `format` and `end`."""
+"""Everything that a look tells, beside `format` and `end`, where nothing is shared."""
+
+OF_VOLUMES = ["pool", "volumes", "copies", "op_version"]
+"""What it tells besides where volumes are described, behind `sessions`."""
+_AT = SECTIONS.index("sessions") + 1
+WITH_VOLUMES = [*SECTIONS[:_AT], *OF_VOLUMES, *SECTIONS[_AT:]]
+
+
+def sections_of(cluster: Cluster) -> list[str]:
+    """Everything that a look at a node of that cluster tells."""
+    return WITH_VOLUMES if cluster.volumes else SECTIONS
 
 
 def _system(state: NodeState, _want: DesiredNode) -> list[str]:
@@ -261,6 +273,61 @@ def _claims(state: NodeState, want: DesiredNode) -> list[str]:
     ]
 
 
+ANSWER = """\
+<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<cliOutput>
+  <opRet>0</opRet>
+  <opErrno>0</opErrno>
+  <opErrstr/>
+  {}
+</cliOutput>"""
+"""What gluster prints, as XML."""
+
+
+def _pool(state: NodeState, _want: DesiredNode) -> list[str]:
+    peers = "".join(
+        f"<peer><uuid>{uuid}</uuid><hostname>{names[0]}</hostname><hostnames>"
+        + "".join(f"<hostname>{name}</hostname>" for name in names)
+        + f"</hostnames><connected>{int(peer.connected)}</connected><state>{peer.state}</state>"
+        f"<stateStr>{peer.words}</stateStr></peer>"
+        for peer in state.gluster_peers
+        for uuid, *names in [sorted(peer.names, key=lambda name: -len(name))]
+    )
+    return ANSWER.format(f"<peerStatus>{peers}</peerStatus>").splitlines()
+
+
+def _volumes(state: NodeState, _want: DesiredNode) -> list[str]:
+    volumes = "".join(
+        f"<volume><name>{name}</name><status>{1 if seen.started else 2}</status>"
+        f"<replicaCount>{seen.replica}</replicaCount><arbiterCount>{seen.arbiter}</arbiterCount>"
+        "<bricks>"
+        + "".join(f"<brick>{brick}<name>{brick}</name></brick>" for brick in seen.bricks)
+        + "</bricks><options>"
+        + "".join(
+            f"<option><name>{key}</name><value>{value}</value></option>"
+            for key, value in seen.options.items()
+        )
+        + "</options></volume>"
+        for name, seen in state.volumes.items()
+    )
+    return ANSWER.format(f"<volInfo><volumes>{volumes}</volumes></volInfo>").splitlines()
+
+
+_BLOCK_BYTES = 4096
+
+
+def _copies(state: NodeState, _want: DesiredNode) -> list[str]:
+    lines = []
+    for name, copy in state.copies.items():
+        if copy.brick:
+            brick, disk = copy.brick, "root" if copy.brick.on_root else "own"
+            sizes = f"{brick.total // _BLOCK_BYTES} {brick.free // _BLOCK_BYTES}"
+            lines.append(f"{name} brick {brick.state} {disk} {_BLOCK_BYTES} {sizes}")
+        lines += [f"{name} written {option}" for option in copy.written]
+        lines.append(f"{name} mount {copy.mount}")
+    return lines
+
+
 _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "system": _system,
     "packages": lambda state, _: [f"{name} {v} ii " for name, v in state.packages.items()],
@@ -294,6 +361,10 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
         str(sum(state.sessions.values())),
         *(f"{_hex(*at)} {count}" for at, count in state.sessions.items()),
     ],
+    "pool": _pool,
+    "volumes": _volumes,
+    "copies": _copies,
+    "op_version": lambda state, _: [str(state.op_version)] if state.op_version else [],
     "drop_in": _drop_in,
     "keepalived": _keepalived,
     "claims": _claims,

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from clusters import clusters, steady
 from hypothesis import given
-from looks import ACTIVE, CLUSTER, DUAL, NAMES, VIP, bare, desired, healthy
+from looks import ACTIVE, CLUSTER, DUAL, NAMES, SHARING, VIP, WITH_FOURTH, bare, desired, healthy
 from printed import SECTIONS, printed, section_of, with_section, without
 from recordings import RECORDED
 
@@ -114,7 +114,9 @@ def test_every_field_of_the_master_that_differs():
 
 
 @pytest.mark.parametrize(
-    "cluster", [CLUSTER, DUAL, ACTIVE], ids=["one VIP", "both families", "active/active"]
+    "cluster",
+    [CLUSTER, DUAL, ACTIVE, SHARING, WITH_FOURTH],
+    ids=["one VIP", "both families", "active/active", "a volume", "two volumes"],
 )
 @EACH
 def test_what_is_printed_is_read_back(name, cluster):
@@ -123,8 +125,12 @@ def test_what_is_printed_is_read_back(name, cluster):
         assert parse(name, printed(state, want)) == state
 
 
-@given(clusters(max_nodes=3) | clusters(max_nodes=3, standby="source-mac"))
-@steady(30)
+@given(
+    clusters(max_nodes=3)
+    | clusters(max_nodes=3, standby="source-mac")
+    | clusters(max_nodes=4, volumes=True)
+)
+@steady(40)
 def test_what_is_printed_of_any_cluster_is_read_back(cluster):
     for name, state in healthy(cluster, cluster.nodes[0].name).items():
         assert parse(name, printed(state, desired(cluster)[name])) == state

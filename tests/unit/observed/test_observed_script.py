@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from clusters import PASSWORD, clusters, steady
 from hypothesis import given
-from looks import CLUSTER, DUAL, ROUTED, VIP, bare, described, desired, healthy
-from printed import SECTIONS, printed, with_section
+from looks import CLUSTER, DUAL, ROUTED, SHARING, VIP, bare, described, desired, healthy
+from printed import printed, sections_of, with_section
 
 from selfbalance import Node, VrrpOptions
 from selfbalance.desired import masked
@@ -36,8 +36,8 @@ def line_of(text: str, begins: str) -> list[str]:
     return shlex.split(line)
 
 
-@given(clusters(max_nodes=3))
-@steady(15)
+@given(clusters(max_nodes=3) | clusters(max_nodes=4, volumes=True))
+@steady(20)
 def test_of_any_cluster_a_shell_accepts_it_and_everything_is_asked(cluster):
     for name, want in desired(cluster).items():
         text = observation_script(cluster, want)
@@ -50,6 +50,8 @@ def test_of_any_cluster_a_shell_accepts_it_and_everything_is_asked(cluster):
         node = cluster.node(name)
         paths = {f"/proc/sys/{sysctl.replace('.', '/')}" for sysctl in want.sysctls}
         assert asked >= {*want.packages, *want.units, *paths}
+        for volume in want.volumes:
+            assert f"\n{volume.name} {volume.brick or '-'} {volume.mount}\n" in text
         assert asked >= {file.path for file in want.all_files}
         assert {module.rstrip(";") for module in asked} >= set(want.modules)
         assert asked >= {f"vip={vip}" for vip in want.vips if want.director}
@@ -166,10 +168,11 @@ def test_a_director_asks_realservers_in_a_tunnel_and_one_that_only_serves_asks_n
     assert "--signum=JSON" not in asked["web3"]
 
 
-def test_the_sections_are_those_that_are_read():
-    asked = re.findall(r'^ *(?:section |END \{ print "##)(\w+)', script(), re.MULTILINE)
+@pytest.mark.parametrize("cluster", [CLUSTER, SHARING], ids=["plain", "a volume"])
+def test_the_sections_are_those_that_are_read(cluster):
+    asked = re.findall(r'^ *(?:section |END \{ print "##)(\w+)', script(cluster), re.MULTILINE)
 
-    assert asked == ["format", *SECTIONS, "end"]
+    assert asked == ["format", *sections_of(cluster), "end"]
 
 
 def test_perl_accepts_the_question_and_it_stands_in_the_script_as_it_is():

@@ -279,6 +279,7 @@ def test_a_machine_is_told_of_a_drain_too():
                 "what": "web3 has been drained for 41 min by ops@bastion",
                 "node": "web3",
                 "remedy": "put it back: undrain.py --data node=web3",
+                "passes": False,
             }
         ],
     }
@@ -307,8 +308,18 @@ def test_a_machine_is_told_of_an_upgrade_that_has_not_ended():
             "what": UPGRADING,
             "node": None,
             "remedy": "go on: upgrade.py --data component=keepalived",
+            "passes": False,
         }
     ]
+
+
+def test_a_machine_is_told_what_needs_nobody_only_time():
+    heals = Verdict("healed", (Problem("4 files are to be healed", passes=True), Problem("gone")))
+
+    found = json.loads(as_json(Look().view, {"volumes": heals}))
+
+    assert not found["healthy"]
+    assert [p["passes"] for p in found["checks"]["volumes"]["problems"]] == [True, False]
 
 
 def test_a_drained_node_whose_weight_nobody_knows_is_drained_all_the_same():
@@ -381,8 +392,8 @@ def test_any_text_is_shown_as_it_is(odd, width):
     assert text.count(odd) >= 4
     assert odd.replace(" ", "_") in text
     assert json.loads(as_json(look.view, verdicts))["checks"]["mine"]["problems"] == [
-        {"what": odd, "node": None, "remedy": odd},
-        {"what": odd, "node": None, "remedy": None},
+        {"what": odd, "node": None, "remedy": odd, "passes": False},
+        {"what": odd, "node": None, "remedy": None, "passes": False},
     ]
 
 
