@@ -142,8 +142,8 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
         yield Problem(
             f"{seen.name}: {volume.brick}, its copy of {volume.name}, {state}",
             seen.name,
-            f"on {seen.name}: is its disk mounted? mount it, or for a new copy mkdir -p "
-            f"{volume.brick}; then {_new_copy(volume, own)}",
+            f"on {seen.name}: if its disk is not mounted, mount it and systemctl restart glusterd; "
+            f"for a new copy: {_new_copy(volume, own)}",
         )
     elif brick.free * 100 <= brick.total * FULL_PERCENT:
         yield Problem(
@@ -158,7 +158,7 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
 def _new_copy(volume: DesiredVolume, own: str) -> str:
     """Return the commands that have a copy made anew from the others (gluster(8), reset-brick)."""
     return (
-        f"gluster volume reset-brick {volume.name} {own} start; "
+        f"gluster volume reset-brick {volume.name} {own} start; mkdir -p {volume.brick}; "
         f"gluster volume reset-brick {volume.name} {own} {own} commit force"
     )
 

@@ -24,13 +24,16 @@ _PATIENCE_S = 60
 _STOP = """\
 set -e
 for unit in {mounts}; do
-    systemctl stop "$unit" || {{
+    tries=0  # what has a file open for a moment is not in the way for long
+    until systemctl stop "$unit" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -gt 20 ] || {{ sleep 0.5; continue; }}
         where=$(systemctl show -p Where --value "$unit")
         echo "$where is in use, by the processes:" \
             $(find /proc/[0-9]*/fd /proc/[0-9]*/cwd /proc/[0-9]*/root -lname "$where/*" -o \
                 -lname "$where" 2>/dev/null | cut -d/ -f3 | sort -un) >&2
         exit 1
-    }}
+    done
 done
 systemctl stop glustereventsd.service 2>/dev/null || true
 systemctl stop glusterd.service
