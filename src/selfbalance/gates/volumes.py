@@ -70,12 +70,14 @@ def _complaints(view: View, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _remedy(view: View, name: str, by: list[str]) -> str:
-    folder, good = "/var/lib/glusterd", view.desired[name].pool[by[0]]
+    folder, pool = "/var/lib/glusterd", view.desired[name].pool
+    good = pool[by[0]]
     rejected = any(
         peer.state == REJECTED
         for seen in view.state.seen
         if seen.name in by
         for peer in seen.gluster_peers
+        if pool[name] in peer.names
     )
     if rejected:
         return (
