@@ -91,9 +91,14 @@ def _remedy(view: View, name: str, by: list[str]) -> str:
 # --- what gluster has been told
 
 
-def _settings(view: View) -> Iterator[Problem]:
+def _told(view: View) -> NodeState | None:
+    """Return the node whose word on the volumes' settings counts; None where nobody has one."""
     observer = view.state.observer
-    seen = next((each for each in view.state.seen if each.name == observer), None)
+    return next((each for each in view.state.seen if each.name == observer), None)
+
+
+def _settings(view: View) -> Iterator[Problem]:
+    seen = _told(view)
     if seen is None:
         return  # That nobody could be asked, `_whole` says.
     for volume in view.desired[seen.name].volumes:
@@ -138,7 +143,11 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
     if volume.brick is None or volume.name not in seen.volumes:
         return  # A volume that is not there yet has no copies.
     if brick is None:
-        yield Problem(f"{seen.name}: nothing is known of its copy of {volume.name}", seen.name)
+        yield Problem(
+            f"{seen.name}: nothing is known of its copy of {volume.name}",
+            seen.name,
+            f"on {seen.name}: ls {volume.brick}; then look again",
+        )
     elif brick.state != "marked":
         own = f"{want.pool[seen.name]}:{volume.brick}"
         state = "is gone" if brick.state == "gone" else "is empty: gluster does not know it"
@@ -214,8 +223,8 @@ def _notes(view: View) -> Iterator[Problem]:
 
 def _whole(view: View, unwell: set[str | None]) -> Iterator[Problem]:
     """What already has a name on a node is not told again; it is a problem all the same."""
-    shared = view.state.shared
-    if shared.unknown or not shared.observer:
+    shared, told = view.state.shared, _told(view)
+    if shared.unknown or not shared.observer or told is None:
         yield Problem(
             f"the volumes could not be asked for: {shared.unknown or 'no node could be asked'}",
             None,
@@ -223,10 +232,9 @@ def _whole(view: View, unwell: set[str | None]) -> Iterator[Problem]:
         )
         return
     want = view.desired[shared.observer]
-    made = next((s.volumes for s in view.state.seen if s.name == shared.observer), {})
     unwell |= {node.name for node in view.state.unobserved}
     for volume in want.volumes:
-        if volume.name in made:
+        if volume.name in told.volumes:  # That it is not there at all, `_settings` says.
             seen = shared.volumes.get(volume.name, SeenVolume(unknown={"status": "not asked"}))
             yield from _online(want, volume, seen, unwell)
             yield from _heals(want, volume, seen, unwell)
@@ -265,10 +273,15 @@ def _online(
 def _heals(
     want: DesiredNode, volume: DesiredVolume, seen: SeenVolume, unwell: set[str | None]
 ) -> Iterator[Problem]:
-    for said in sorted({seen.unknown[each] for each in ("heal", "again") if each in seen.unknown}):
-        yield Problem(f"what of {volume.name} has to be healed is not known: {said}", None)
-    counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
     info = f"on {want.name}: gluster volume heal {volume.name} info"
+    reasons = {seen.unknown[each] for each in ("heal", "again") if each in seen.unknown}
+    if not seen.heals and not reasons:
+        reasons = {"nobody has counted"}
+    for said in sorted(reasons):
+        yield Problem(
+            f"what of {volume.name} has to be healed is not known: {said}", None, f"{info} summary"
+        )
+    counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
     for brick, said in sorted((brick, said) for brick, said in counts if isinstance(said, str)):
         node = _node_of(want, brick)
         if node not in unwell:
