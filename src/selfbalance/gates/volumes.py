@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from selfbalance.desired import DesiredNode, DesiredVolume
 from selfbalance.gates.view import View
-from selfbalance.observed import HealCount, NodeState, SeenVolume
+from selfbalance.observed import HealCount, NodeState, SeenSettings, SeenVolume
 from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED
 from selfbalance.plugins import Problem, Verdict
 
@@ -113,8 +113,10 @@ def _settings(view: View) -> Iterator[Problem]:
                 f"volume {volume.name} has the bricks {' '.join(settings.bricks)}, and should have "
                 f"{' '.join(volume.bricks)}",
                 None,
-                "see what cluster.py would change: run it with --dry",
+                _DRY,
             )
+        else:
+            yield from _kind(volume, settings)
         for name, value in volume.options.items():
             found = settings.options.get(name)
             if found != value:
@@ -123,6 +125,26 @@ def _settings(view: View) -> Iterator[Problem]:
                     None,
                     "set it: run cluster.py",
                 )
+
+
+_DRY = "see what cluster.py would change: run it with --dry"
+
+
+def _kind(volume: DesiredVolume, settings: SeenSettings) -> Iterator[Problem]:
+    """Say where the described bricks are no copies of each other, or the arbiter is missing."""
+    want = (len(volume.bricks), int(volume.arbiter))
+    if (settings.replica, settings.arbiter) != want:
+        yield Problem(
+            f"volume {volume.name} has {_copies_in_words(settings.replica, settings.arbiter)}, and "
+            f"should have {_copies_in_words(*want)}",
+            None,
+            _DRY,
+        )
+
+
+def _copies_in_words(replica: int, arbiter: int) -> str:
+    words = "1 copy" if replica == 1 else f"{replica} copies"
+    return f"{words} and an arbiter among them" if arbiter else words
 
 
 # --- what each node has
