@@ -29,9 +29,10 @@ def volumes(view: View) -> Verdict | None:
 
 
 def _words(view: View) -> str:
+    seen = {node.name: node for node in view.state.seen}
     return ", ".join(
-        f"{volume.name} has {len(view.cluster.holders_of(volume))} copies, healed, "
-        f"mounted on {len(view.cluster.nodes)} nodes"
+        f"{volume.name} has {sum(each.name in seen for each in view.cluster.holders_of(volume))} "
+        f"copies, healed, mounted on {len(seen)} nodes"
         for volume in view.cluster.volumes
     )
 
