@@ -22,8 +22,9 @@ def volumes(view: View) -> Verdict | None:
     if not view.cluster.volumes:
         return None
     problems = [*_peers(view), *_settings(view)]
+    told = _told(view)
     for want, seen in view.pairs():
-        problems += _copies(want, seen)
+        problems += _copies(want, seen, told.volumes if told else {})
     problems += _whole(view, {problem.node for problem in problems})
     return Verdict(_words(view), tuple(problems), tuple(_notes(view)))
 
@@ -151,20 +152,24 @@ def _copies_in_words(replica: int, arbiter: int) -> str:
 # --- what each node has
 
 
-def _copies(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+def _copies(
+    want: DesiredNode, seen: NodeState, made: Mapping[str, SeenSettings]
+) -> Iterator[Problem]:
+    """Compare a node's own part of each volume; one that is not made yet has mounts only."""
     if "copies" in seen.unknown:
         return
     for volume in want.volumes:
-        yield from _brick(want, volume, seen)
-        yield from _written(volume, seen)
+        if volume.name in made:
+            yield from _brick(want, volume, seen)
+            yield from _written(volume, seen)
         yield from _mount(volume, seen)
 
 
 def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
     copy = seen.copies.get(volume.name)
     brick = copy.brick if copy else None
-    if volume.brick is None or volume.name not in seen.volumes:
-        return  # A volume that is not there yet has no copies.
+    if volume.brick is None:
+        return
     if brick is None:
         yield Problem(
             f"{seen.name}: nothing is known of its copy of {volume.name}",
@@ -204,7 +209,13 @@ def _sizes(free: int, total: int) -> str:
 
 def _written(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
     copy = seen.copies.get(volume.name)
-    if volume.name in seen.volumes and (copy is None or "nfs.disable" not in copy.written):
+    if volume.name not in seen.volumes and "volumes" not in seen.unknown:
+        yield Problem(
+            f"{seen.name}: its glusterd does not know volume {volume.name}",
+            seen.name,
+            f"on {seen.name}: systemctl restart glusterd; gluster peer status",
+        )
+    elif copy is None or "nfs.disable" not in copy.written:
         yield Problem(
             f"{seen.name}: its glusterd's file of {volume.name} has no nfs.disable: glusterd 11 "
             "would take it for another volume, and reject the peer",
