@@ -260,8 +260,9 @@ def _sharing(cluster: Cluster, want: DesiredNode) -> dict[str, object]:
     }
 
 
-def shared(cluster: Cluster, observer: str = "web1") -> Shared:
-    """What one node says of the volumes as a whole, all being well."""
+def shared(cluster: Cluster, observer: str | None = None) -> Shared:
+    """What one node says of the volumes as a whole, all being well: the first unless said."""
+    observer = observer or cluster.nodes[0].name
     volumes = desired(cluster)[observer].volumes
     return Shared(
         observer,
