@@ -1,8 +1,9 @@
 """Sends VRRPv3 adverts from the lab's client, as a neighbour with a higher priority would.
 
-Run there: python adverts.py TARGET VIP VRID INTERVAL_S ROUNDS. Each round is one advert, which
-makes the target BACKUP, then one more as late as the target waits before it takes over, a little
-later in each round: sooner or later one arrives in the very moment in which it becomes MASTER.
+Run there: python adverts.py TARGET VIP VRID INTERVAL_S FIRST ROUNDS. Each round is one advert,
+which makes the target BACKUP, then one more as late as the target waits before it takes over, a
+little later in each round: sooner or later one arrives in the very moment in which it becomes
+MASTER. FIRST is the number of the first round.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ def wire_to(target: str) -> socket.socket:
 
 
 def main() -> None:
-    target, vip, vrid, interval_s, rounds = sys.argv[1:]
+    target, vip, vrid, interval_s, first, rounds = sys.argv[1:]
     interval = float(interval_s)
     wire = wire_to(target)
     packet = advert(wire.getsockname()[0], target, vip, int(vrid), interval)
-    for number in range(int(rounds)):
+    for number in range(int(first), int(first) + int(rounds)):
         wire.send(packet)
         # Three intervals and a skew of up to one more; sweep what lies behind it in steps of 4 ms.
         time.sleep(3 * interval + 0.004 * (number % 50))

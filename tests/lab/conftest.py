@@ -16,13 +16,33 @@ sys.path.insert(0, str(Path(__file__).parent))
 from deployed import Site
 from modes import MODES
 
+OTHERWISE = (
+    *("cluster", "calm", "forgetful", "in_every_mode", "slow", "deployed"),
+    *("active", "weighed", "many_ports"),
+)
+"""Fixtures that have the cluster described otherwise, in the order of their turns."""
 
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder: it runs on real nodes."""
+    """Mark everything in this folder: it runs on real nodes. Have alike tests come together."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.lab)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """When it is a test's turn: labs of their own first, while no other is up, then by description.
+
+    Each change of how the cluster is described takes 20 s.
+    """
+    names = getattr(item, "fixturenames", ())
+    if "site" not in names or hasattr(getattr(item, "module", None), "site"):
+        return 0
+    turns = [turn for turn, name in enumerate(OTHERWISE, 2) if name in names]
+    return turns[0] if turns else 1
 
 
 @pytest.fixture
@@ -41,5 +61,5 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def in_every_mode(site: Site, mode: str) -> Iterator[Site]:
     """The same with the profile `calm`, in each standby mode."""
-    with site.well(f"standby={mode!r}, detection='calm'"):
+    with site.well(f"detection='calm', standby={mode!r}"):
         yield site

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from selfbalance.lab.load import Probe, Report
 from selfbalance.testing.stalls import Stalls, noted_stalls
 
 SESSIONS = 60
+DOWNLOAD_S = int(os.environ.get("SELFBALANCE_DOWNLOAD_S", "10"))
+"""How long each download lasts; README and docs/measurements.md have figures with 20 s."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,23 @@ def measure(
     site: Site,
     act: Callable[[], object],
     what: str,
-    seconds: float = 22.0,
+    download_s: int = DOWNLOAD_S,
+    seconds: float | None = None,
     first_port: int | None = None,
 ) -> Measured:
-    """Hold 60 long downloads, probe every 20 ms, do `act` after 2 s; return what was met."""
+    """Hold 60 long downloads, probe every 20 ms, do `act` after 2 s; return what was met.
+
+    Probes end 2 s after the downloads, unless `seconds` says otherwise.
+    """
     with (
         noted_stalls() as stalls,
         site.lab.load(
-            f"http://{VIP}", SESSIONS, probe_interval=0.02, duration=seconds, first_port=first_port
+            f"http://{VIP}",
+            SESSIONS,
+            probe_interval=0.02,
+            duration=download_s + 2 if seconds is None else seconds,
+            session_seconds=download_s,
+            first_port=first_port,
         ) as load,
     ):
         time.sleep(2)

@@ -8,6 +8,7 @@ import pytest
 from deployed import VIP, Site
 from measured import SESSIONS, measure
 
+START = "systemctl start keepalived"
 WRR = ", services=[Service(name='http', port=80, scheduler='wrr')]"
 
 
@@ -49,6 +50,7 @@ def test_systemctl_on_the_master_loses_nothing(calm: Site, verb: str) -> None:
     )
     measured.assert_nothing_lost()
     assert calm.master() != master
+    calm.lab.run(master, START)
 
 
 @pytest.fixture
@@ -86,6 +88,7 @@ def test_a_hand_over_tells_of_sessions_that_the_others_missed(forgetful: Site) -
     measured = measure(forgetful, hand_over, "stop of the MASTER, sessions not synchronised")
     measured.assert_nothing_lost()
     assert _loops(forgetful) == before
+    forgetful.lab.run(master, START)
 
 
 def _loops(site: Site) -> list[str]:
@@ -124,6 +127,8 @@ def test_last_node_standing_does_not_wait_for_a_taker(calm: Site) -> None:
     calm.lab.run(master, "systemctl stop keepalived")
     said = calm.lab.run(master, "journalctl -u keepalived --since -20s").stdout
     assert "nobody to hand over to" in said
+    for node in calm.powered():
+        calm.lab.run(node, START)
 
 
 def test_a_killed_keepalived_leaves_no_vip_and_comes_back(calm: Site) -> None:

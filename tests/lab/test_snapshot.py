@@ -39,3 +39,4 @@ def test_half_a_table_sends_no_session_to_another_node(slow: Site) -> None:
     lost = [each for each in measured.report.lost_sessions if each.node != master]
     assert lost == []
     assert slow.master() != master
+    slow.lab.run(master, "systemctl start keepalived")

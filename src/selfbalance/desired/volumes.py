@@ -42,12 +42,7 @@ def _desired_volume(cluster: Cluster, node: Node, volume: Volume) -> DesiredVolu
 def _access(cluster: Cluster, volume: Volume) -> dict[str, str]:
     """Say who may mount: the nodes, by whichever address a mount on a node itself has."""
     own = [IPv4Address("127.0.0.1"), *(node.address for node in cluster.nodes)]
-    return {
-        "auth.allow": ",".join(str(address) for address in (*own, *volume.clients)),
-        # Written out although it is the default: glusterd 11 counts a volume that has it and one
-        # that leaves it out as two, and rejects the peer (docs/decisions/0020-volumes.md).
-        "nfs.disable": "on",
-    }
+    return {"auth.allow": ",".join(str(address) for address in (*own, *volume.clients))}
 
 
 def pool(cluster: Cluster) -> dict[str, str]:

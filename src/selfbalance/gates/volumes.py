@@ -161,7 +161,7 @@ def _copies(
     for volume in want.volumes:
         if volume.name in made:
             yield from _brick(want, volume, seen)
-            yield from _written(volume, seen)
+            yield from _known(volume, seen)
         yield from _mount(volume, seen)
 
 
@@ -182,8 +182,8 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
         yield Problem(
             f"{seen.name}: {volume.brick}, its copy of {volume.name}, {state}",
             seen.name,
-            f"on {seen.name}: is its disk mounted? mount it, or for a new copy mkdir -p "
-            f"{volume.brick}; then {_new_copy(volume, own)}",
+            f"on {seen.name}: if its disk is not mounted, mount it and systemctl restart glusterd; "
+            f"for a new copy: {_new_copy(volume, own)}",
         )
     elif brick.free * 100 <= brick.total * FULL_PERCENT:
         yield Problem(
@@ -198,7 +198,7 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
 def _new_copy(volume: DesiredVolume, own: str) -> str:
     """Return the commands that have a copy made anew from the others (gluster(8), reset-brick)."""
     return (
-        f"gluster volume reset-brick {volume.name} {own} start; "
+        f"gluster volume reset-brick {volume.name} {own} start; mkdir -p {volume.brick}; "
         f"gluster volume reset-brick {volume.name} {own} {own} commit force"
     )
 
@@ -207,20 +207,12 @@ def _sizes(free: int, total: int) -> str:
     return f"{free // 2**20} of {total // 2**20} MiB are free"
 
 
-def _written(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
-    copy = seen.copies.get(volume.name)
+def _known(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
     if volume.name not in seen.volumes and "volumes" not in seen.unknown:
         yield Problem(
             f"{seen.name}: its glusterd does not know volume {volume.name}",
             seen.name,
             f"on {seen.name}: systemctl restart glusterd; gluster peer status",
-        )
-    elif copy is None or "nfs.disable" not in copy.written:
-        yield Problem(
-            f"{seen.name}: its glusterd's file of {volume.name} has no nfs.disable: glusterd 11 "
-            "would take it for another volume, and reject the peer",
-            seen.name,
-            f"on {seen.name}: gluster volume set {volume.name} nfs.disable on",
         )
 
 
@@ -300,7 +292,7 @@ def _online(
             yield Problem(
                 f"{node}: the self-heal daemon of {volume.name} does not run",
                 node,
-                f"on {node}: gluster volume start {volume.name} force",
+                f"on {node}: systemctl restart glusterd",
             )
 
 

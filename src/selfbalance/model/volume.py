@@ -21,7 +21,7 @@ from selfbalance.model.words import (
 
 OURS: Mapping[str, str] = {
     "auth.allow": "it follows from the nodes; name others that mount in clients",
-    "nfs.disable": "gluster's own NFS server is never used",
+    "nfs.disable": "Debian's gluster has no NFS server, and version 11 no such option",
     "transport.address-family": "it follows from the nodes' addresses",
 }
 """Options of a volume that the description does not set, and why."""

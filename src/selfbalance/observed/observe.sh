@@ -160,7 +160,6 @@ look() {
             [ "$(stat -c %d "$there")" = "$root" ] && disk=root || disk=own
             echo "$volume brick $state $disk $(stat -f -c '%S %b %a' "$there")"
         fi
-        grep -s '^nfs.disable=' {{ glusterd }}/vols/"$volume"/info >/dev/null && echo "$volume written nfs.disable"
 
         # Is it mounted, and can something be written to it and read again? Whatever hangs is killed.
         kind=$(awk -v at="$mount" '$2 == at { kind = $3 } END { print kind }' /proc/self/mounts)

@@ -58,13 +58,11 @@ class SeenBrick:
 class SeenCopy:
     """What a node has of a volume.
 
-    `mount` is "works", "none", another file system's type, or "fails" and why; `written` are
-    options that stand in its glusterd's own file.
+    `mount` is "works", "none", another file system's type, or "fails" and why.
     """
 
     brick: SeenBrick | None = None
     mount: str = "none"
-    written: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -134,19 +132,17 @@ def _settings(volume: ElementTree.Element) -> SeenSettings:
 
 
 def read_copies(lines: Sequence[str]) -> Mapping[str, object]:
-    """Read lines of "VOLUME brick|mount|written VALUE...", as observe.sh prints them."""
+    """Read lines of "VOLUME brick|mount VALUE...", as observe.sh prints them."""
     found: dict[str, dict[str, object]] = {}
     for line in lines:
         volume, kind, rest = line.split(None, 2)
-        copy = found.setdefault(volume, {"written": frozenset()})
+        copy = found.setdefault(volume, {})
         if kind == "brick":
             copy["brick"] = _brick(rest)
         elif kind == "mount":
             copy["mount"] = rest
-        elif kind == "written":
-            copy["written"] = frozenset({rest})
         else:
-            raise ValueError(f"neither brick, mount nor written: {line!r}")
+            raise ValueError(f"neither brick nor mount: {line!r}")
     return {"copies": {name: SeenCopy(**each) for name, each in found.items()}}  # type: ignore[arg-type]
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pyinfra.api.exceptions import OperationError, PyinfraError
 from pyinfra.api.host import Host
@@ -16,7 +17,7 @@ from selfbalance.model import VrrpInstance
 from selfbalance.observed import NodeState, Stage, UpgradeMark
 from selfbalance.operations import shell, shell_upgrade
 from selfbalance.operations.connecting import LOST, connect
-from selfbalance.operations.context import ask, do
+from selfbalance.operations.context import ask, at_once, do
 from selfbalance.operations.draining import Directors
 from selfbalance.operations.gating import Gates, problems_of
 from selfbalance.operations.handing_over import give_up, see_taken
@@ -107,6 +108,37 @@ class Steps:
                     self._do(turn.node, f"fetch {turn.words}", shell_upgrade.fetch(turn.target))
         except (PyinfraError, SelfbalanceError) as error:
             raise OperationError(f"{turn.node}: {error}; this run has touched no node") from None
+
+    def agree(self) -> bool:
+        """Let all nodes do what they have to do at the same time; whether there was anything.
+
+        Where one cannot begin, the others go back. Raises `OperationError` then.
+        """
+        agreement = self.way.agreement
+        if agreement is None:
+            return False
+        answers = at_once(partial(ask, command=agreement.begin), self.hosts)
+        refused = [
+            f"{host.name}: {answer.wrong}"
+            for host, answer in zip(self.hosts, answers, strict=True)
+            if not answer.good
+        ]
+        begun = refused or any(answer.said for answer in answers)
+        if not begun:
+            return False
+        for host in self.hosts:
+            SIGHTS.forget(host)
+        say(f"{self.name}: what all nodes have to agree on is written anew on all of them")
+        command = agreement.undo if refused else agreement.end
+        ends = at_once(partial(ask, command=command), self.hosts)
+        failed = [h.name for h, answer in zip(self.hosts, ends, strict=True) if not answer.good]
+        if refused or failed:
+            what = refused[0] if refused else f"{' and '.join(failed)}: no answer to what it began"
+            raise OperationError(
+                f"nodes do not agree: {what}; no package was changed; look at the cluster: "
+                "status.py"
+            )
+        return True
 
     def step_aside(self, turn: Turn, drained: bool) -> None:
         """Hand over, if the node is MASTER, and get no new clients: one look proves both."""

@@ -253,6 +253,14 @@ class Upgrading:
         A node in hand was prepared by the run that began with it.
         """
         at_once(self.steps.prepare, (turn for turn in plan.turns if not in_hand(turn)))
+        if plan.turns and self.steps.agree():
+            in_hands = {turn.node for turn in plan.turns if in_hand(turn)}
+            _, verdicts = self.gates.ask(in_hands, None, but_passing=True)
+            wrong = [p for p in problems_of(verdicts) if p.node not in in_hands and not p.passes]
+            if wrong:
+                raise OperationError(
+                    f"{wrong[0].what}, after all nodes began to agree; no package was changed"
+                )
 
     def _refuse_undrainable(self, plan: UpgradePlan, view: View) -> None:
         """Say before the first turn what would stop a later one: whom nobody could stand in for."""

@@ -23,7 +23,8 @@ class Wish:
     @property
     def words(self) -> str:
         """The wish in a few words."""
-        some = (f"{name} {version or ''}".strip() for name, version in self.versions.items())
+        asked = by_version({name: version or "" for name, version in self.versions.items()})
+        some = (f"{together(names)} {version}".strip() for version, names in asked.items())
         return ", ".join(some) or self.component
 
 

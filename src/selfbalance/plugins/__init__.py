@@ -3,6 +3,7 @@
 from selfbalance.plugins.manager import Plugins
 from selfbalance.plugins.spec import hook
 from selfbalance.plugins.things import (
+    Agreement,
     Component,
     ControllerStore,
     Facts,
@@ -18,6 +19,7 @@ from selfbalance.plugins.things import (
 )
 
 __all__ = [
+    "Agreement",
     "Component",
     "ControllerStore",
     "Facts",

@@ -186,6 +186,20 @@ def _nothing(_cluster: Cluster, _node: Node) -> str:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """What nodes that share something do at the same time, before the first one's turn.
+
+    POSIX shell commands that disturb nobody: each node does `begin`, which prints a word if there
+    is something to do, and when all have, `end`; or `undo`, if one could not. A node that is told
+    nothing more has to end by itself.
+    """
+
+    begin: str
+    end: str
+    undo: str
+
+
+@dataclass(frozen=True)
 class Upgrade:
     """How a component is brought to another version on one node while the others serve.
 
@@ -193,11 +207,12 @@ class Upgrade:
     them. `interrupts` says that sessions of the node's web server end with it, so that they are
     waited for. With `reboots` there is no package: the node reboots, and its boot id changes.
 
-    `stop` gives the POSIX shell commands that end what runs on the node before packages are
-    changed, and keep what leads back in the folder `$kept`; `start` those that begin it again;
-    `restore` those that put back what was kept, between the old packages and `start`. Each may be
-    run again after it was cut in the middle. `finalize` gives those for what cannot be undone; they
-    run on one node, when all have the version, and only if the operator asks.
+    `agreement` comes before all turns. In a turn, `stop` gives the POSIX shell commands that end
+    what runs on the node before packages are changed, and keep what leads back in the folder
+    `$kept`; `start` those that begin it again; `restore` those that put back what was kept, between
+    the old packages and `start`. Each may be run again after it was cut in the middle. `finalize`
+    gives those for what cannot be undone; they run on one node, when all have the version, and only
+    if the operator asks.
     """
 
     packages: tuple[str, ...] = ()
@@ -207,6 +222,7 @@ class Upgrade:
     stop: Callable[[Cluster, Node], str] = _nothing
     start: Callable[[Cluster, Node], str] = _nothing
     restore: Callable[[Cluster, Node], str] = _nothing
+    agreement: Agreement | None = None
     finalize: Callable[[Cluster], str] | None = None
 
 

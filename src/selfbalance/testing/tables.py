@@ -28,13 +28,17 @@ class Table:
 
 
 def table_of(lab: Lab, node: str, vip: str = VIP, port: int = 80) -> Table:
-    """Return the service of a VIP in a node's table, as `ipvsadm --save` prints it (ipvsadm(8)).
+    """Return the service of a VIP in a node's table; raises `StopIteration` where there is none."""
+    return read_table(lab.run(node, "ipvsadm --save --numeric").stdout, vip, port)
+
+
+def read_table(saved: str, vip: str = VIP, port: int = 80) -> Table:
+    """Return the service of a VIP in what `ipvsadm --save` prints (ipvsadm(8)).
 
     Raises `StopIteration` where there is none.
     """
     endpoint = f"{vip}:{port}"
-    lines = lab.run(node, "ipvsadm --save --numeric").stdout.splitlines()
-    ours = [words for words in map(str.split, lines) if words[2] == endpoint]
+    ours = [words for words in map(str.split, saved.splitlines()) if words[2] == endpoint]
     service = _options(next(words for words in ours if words[0] == "-A"))
     return Table(
         service["-s"],

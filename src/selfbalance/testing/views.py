@@ -228,7 +228,6 @@ def _sharing(want: DesiredNode) -> dict[str, Any]:
                 if each.brick
                 else None,
                 mount="works",
-                written=frozenset({"nfs.disable"}),
             )
             for each in want.volumes
         },

@@ -252,7 +252,6 @@ def _sharing(cluster: Cluster, want: DesiredNode) -> dict[str, object]:
                 if volume.brick
                 else None,
                 mount="works",
-                written=frozenset({"nfs.disable"}),
             )
             for volume in want.volumes
         },

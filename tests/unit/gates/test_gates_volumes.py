@@ -157,8 +157,8 @@ WIPE = (
 )
 PORT = "on {}: systemctl status glusterd; is port 24007 open between the nodes?"
 RESET = (
-    "on web2: is its disk mounted? mount it, or for a new copy mkdir -p /data/shared/brick; then "
-    f"gluster volume reset-brick shared {TWO} start; "
+    "on web2: if its disk is not mounted, mount it and systemctl restart glusterd; for a new copy: "
+    f"gluster volume reset-brick shared {TWO} start; mkdir -p /data/shared/brick; "
     f"gluster volume reset-brick shared {TWO} {TWO} commit force"
 )
 FULL = (
@@ -272,12 +272,6 @@ FAULTS: dict[str, tuple[Callable[[Look], object], Problem]] = {
         Problem("web2: the disk of /data/shared/brick, its copy of shared, is full: 0 of 0 MiB "
                 "are free", "web2", FULL),
     ),
-    "a volume file without nfs.disable": (
-        copy("web2", written=frozenset()),
-        Problem("web2: its glusterd's file of shared has no nfs.disable: glusterd 11 would take it "
-                "for another volume, and reject the peer", "web2",
-                "on web2: gluster volume set shared nfs.disable on"),
-    ),
     "a glusterd that does not know the volume": (
         lambda look: look.change("web2", volumes={}),
         Problem("web2: its glusterd does not know volume shared", "web2",
@@ -319,12 +313,12 @@ FAULTS: dict[str, tuple[Callable[[Look], object], Problem]] = {
     "a self-heal daemon that is down": (
         whole(healers={"192.0.2.11": True, "192.0.2.12": False, "192.0.2.13": True}),
         Problem("web2: the self-heal daemon of shared does not run", "web2",
-                "on web2: gluster volume start shared force"),
+                "on web2: systemctl restart glusterd"),
     ),
     "a self-heal daemon that gluster leaves out": (
         whole(healers={"192.0.2.11": True, "192.0.2.13": True}),
         Problem("web2: the self-heal daemon of shared does not run", "web2",
-                "on web2: gluster volume start shared force"),
+                "on web2: systemctl restart glusterd"),
     ),
     "which is online unknown": (
         whole(unknown={"status": "gluster did not answer within 30 s"}, bricks={}, healers={}),
@@ -742,7 +736,6 @@ COPIES = st.builds(
         free=st.sampled_from((0, 20, 21, 1000)),
     ),
     mount=st.sampled_from(("works", "none", "ext4", "fails", "fails x", "work", "")),
-    written=st.sampled_from((frozenset(), frozenset({"nfs.disable"}))),
 )
 PEERS = st.lists(
     st.builds(
@@ -810,7 +803,6 @@ def _is_well(state: NodeState) -> bool:
         copy is not None
         and brick is not None
         and copy.mount == "works"
-        and copy.written == {"nfs.disable"}
         and brick.state == "marked"
         and brick.free * 100 > brick.total * FULL_PERCENT
         and others <= good

@@ -252,13 +252,13 @@ def test_options_that_differ_are_set():
 
 
 def test_a_volume_that_is_not_started_is_started_after_its_options_are_set():
-    look = otherwise(with_option(Look(SHARING), "nfs.disable", "off"), started=False)
+    look = otherwise(with_option(Look(SHARING), "network.ping-timeout", "42"), started=False)
 
     assert steps(plan(look)) == [("set", "web1", "shared"), ("start", "web1", "shared")]
 
 
 def test_who_sees_most_of_the_others_does_it():
-    look = with_option(Look(SHARING), "nfs.disable", "off").change("web1", gluster_peers=())
+    look = with_option(Look(SHARING), "network.ping-timeout", "42").change("web1", gluster_peers=())
 
     assert {step.node for step in plan(look).steps} == {"web2"}
 
@@ -295,7 +295,7 @@ def test_a_mount_needs_its_own_node_only():
 
 
 def test_whom_gluster_is_told_by_may_not_be_left_out():
-    look = with_option(Look(SHARING), "nfs.disable", "off")
+    look = with_option(Look(SHARING), "network.ping-timeout", "42")
 
     assert refused(look, ("web2", "web3")) == (
         "set options of volume shared: that is done on web1, which is left out by --limit"

@@ -6,12 +6,12 @@ import shlex
 
 from selfbalance.model import Cluster, Node
 from selfbalance.plugins.spec import Register, hook
-from selfbalance.plugins.things import Component, Upgrade
+from selfbalance.plugins.things import Agreement, Component, Upgrade
 
-#: All that glusterfs-server consists of: apt takes none of them back by itself.
+#: All that glusterfs-server consists of in each version: apt takes none of them back by itself.
 PACKAGES = (
     "glusterfs-server", "glusterfs-client", "glusterfs-common", "glusterfs-cli", "libglusterfs0",
-    "libglusterd0", "libgfapi0", "libgfrpc0", "libgfxdr0", "libgfchangelog0",
+    "libgfapi0", "libgfrpc0", "libgfxdr0", "libgfchangelog0",
 )  # fmt: skip
 
 _STATE = "var/lib/glusterd etc/glusterfs"
@@ -24,13 +24,16 @@ _PATIENCE_S = 60
 _STOP = """\
 set -e
 for unit in {mounts}; do
-    systemctl stop "$unit" || {{
+    tries=0  # what has a file open for a moment is not in the way for long
+    until systemctl stop "$unit" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -gt 20 ] || {{ sleep 0.5; continue; }}
         where=$(systemctl show -p Where --value "$unit")
         echo "$where is in use, by the processes:" \
             $(find /proc/[0-9]*/fd /proc/[0-9]*/cwd /proc/[0-9]*/root -lname "$where/*" -o \
                 -lname "$where" 2>/dev/null | cut -d/ -f3 | sort -un) >&2
         exit 1
-    }}
+    done
 done
 systemctl stop glustereventsd.service 2>/dev/null || true
 systemctl stop glusterd.service
@@ -53,6 +56,46 @@ mkdir -p "$kept"
 }}\
 """
 
+# glusterd 11, as Debian builds it, knows no nfs.disable, and leaves it out where it writes a
+# volume's file anew. From its second start on, its peers of version 10 see two files that differ,
+# and reject it (docs/decisions/0020-volumes.md). glusterd 10 works without it, but takes it out for
+# nobody who asks. So all glusterds stop at once, leave bricks and mounts at work, take it out of
+# their files, and start. A node that hears nothing more does that by itself after a minute.
+_DROP_IN = "/run/systemd/system/glusterd.service.d/selfbalance-agreement.conf"
+_INFO = "/var/lib/glusterd/vols/*/info"
+_BACK = f"""\
+systemctl start glusterd.service || exit 1
+rm -f {_DROP_IN}
+systemctl daemon-reload
+tries=0
+until timeout 20 gluster --mode=script volume info >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -le {_PATIENCE_S} ] || {{ echo 'glusterd does not answer' >&2; exit 1; }}
+    sleep 1
+done\
+"""
+_UNDO = f"""\
+systemctl stop selfbalance-agreement.timer 2>/dev/null
+[ -e {_DROP_IN} ] || exit 0
+{_BACK}\
+"""
+_END = f"""\
+systemctl stop selfbalance-agreement.timer 2>/dev/null
+[ -e {_DROP_IN} ] || exit 0
+sed -i '/^nfs.disable=/d' {_INFO} || exit 1
+{_BACK}\
+"""
+_BEGIN = f"""\
+set -e
+grep -qs '^nfs.disable=' {_INFO} || exit 0
+mkdir -p {_DROP_IN.rpartition("/")[0]}
+printf '[Service]\\nKillMode=process\\n' >{_DROP_IN}
+systemctl daemon-reload
+systemd-run --quiet --collect --unit=selfbalance-agreement --on-active=60 sh -c {shlex.quote(_END)}
+systemctl stop glusterd.service
+echo begun\
+"""
+
 _RESTORE = """\
 set -e
 [ -e "$kept/glusterd.tar" ] || {{ echo "$kept/glusterd.tar is gone: not put back" >&2; exit 1; }}
@@ -62,18 +105,23 @@ tar -xpf "$kept/glusterd.tar"
 sync\
 """
 
-# Heals are asked for, as the procedure has it; what is still missing then is for the gates to wait
-# for. The self-heal daemon comes up some seconds after the bricks.
+# Twice: a new version writes its files anew at its first start, and only at the second one do its
+# peers see whether they agree. Heals are asked for, as the procedure has it; what is still missing
+# then is for the gates to wait for. The self-heal daemon comes up some seconds after the bricks.
 _START = """\
 set -e
-systemctl reset-failed glusterd.service 2>/dev/null || true
-systemctl start glusterd.service
-tries=0
-until timeout 20 gluster --mode=script volume info >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ $tries -le {patience} ] || {{ echo 'glusterd does not answer' >&2; exit 1; }}
-    sleep 1
-done
+up() {{
+    systemctl reset-failed glusterd.service 2>/dev/null || true
+    systemctl $1 glusterd.service
+    tries=0
+    until timeout 20 gluster --mode=script volume info >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -le {patience} ] || {{ echo 'glusterd does not answer' >&2; exit 1; }}
+        sleep 1
+    done
+}}
+up start
+up restart
 for unit in {mounts}; do
     systemctl reset-failed "$unit" 2>/dev/null || true
     systemctl start "$unit"
@@ -140,7 +188,12 @@ GLUSTERFS = Component(
     units=("glusterd.service",),
     needed=_has_volumes,
     upgrade=Upgrade(
-        packages=PACKAGES, stop=_stop, start=_start, restore=_restore, finalize=_finalize
+        packages=PACKAGES,
+        stop=_stop,
+        start=_start,
+        restore=_restore,
+        agreement=Agreement(_BEGIN, _END, _UNDO),
+        finalize=_finalize,
     ),
 )
 

@@ -60,6 +60,7 @@ class StandbyOnNodes(_Kind, OnNodes[StandbyMode]):
         failed = [probe for probe in report.failed_probes if not stalls.excuse(probe)]
         assert len(failed) <= self.may_fail, failed
         assert deployed.master() != master
+        deployed.lab.run(master, "systemctl start keepalived")
 
     def test_a_crash_of_the_master_costs_only_what_it_served_itself(self, deployed: Site) -> None:
         """The others' sessions go on under the new MASTER, and new requests are answered."""

@@ -1,0 +1,174 @@
+"""A shared volume on real nodes: made by one run, grown by the next, and hurt in every way.
+
+tests/upgrades upgrades it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from deployed import VIP, Site, problems, weights
+from lab_fixtures import running
+from shared_files import BRICK, MOUNT, VOLUME, check, writable, write
+
+from selfbalance.lab import Lab
+
+pytestmark = pytest.mark.timeout(900)
+
+NODES = "nodes=[Node(name=n.name, address=n.address) for n in _lab.nodes[:{}]]"
+THREE = f"detection='calm', volumes=[{VOLUME}], {NODES.format(3)}"
+FOUR = f"detection='calm', volumes=[{VOLUME}], {NODES.format(4)}"
+
+
+@pytest.fixture(scope="module")
+def volumes_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Four bare nodes; the fourth joins later."""
+    with running("volumes", tmp_path_factory.mktemp("state"), nodes=4) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def three(volumes_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = Site(volumes_lab, tmp_path_factory.mktemp("site"))
+    site.described = THREE
+    return site
+
+
+@pytest.fixture
+def well(three: Site) -> Iterator[Site]:
+    """The cluster, well before a test and after it."""
+    three.wait_until_healthy()
+    yield three
+    three.wait_until_healthy(120)
+
+
+def test_three_bare_nodes_share_a_mounted_healed_volume_after_one_run(three: Site) -> None:
+    run = three.deploy()
+    assert "make volume shared" in run.text
+    status = three.status()
+    assert status["healthy"], problems(status)
+    assert status["checks"]["volumes"]["seen"] == (
+        "shared has 3 copies, healed, mounted on 3 nodes"
+    )
+    writable(three.lab, "web1")
+    write(three.lab, "web1", 20, 4096)
+    for node in ("web1", "web2", "web3"):
+        assert check(three.lab, node) == 20
+        assert check(three.lab, node, f"{BRICK}/files") == 20
+    assert all(probe.ok for probe in three.lab.requests(f"http://{VIP}/shared/files/made-7", 12))
+
+
+def test_a_second_run_changes_nothing(well: Site) -> None:
+    """One look at each node, and one at the volume as a whole."""
+    run = well.pyinfra("cluster", "-y", "-vvv")
+    assert run.code == 0, run.text
+    looks = {node: run.commands(node) for node in ("web1", "web2", "web3")}
+    assert looks == {"web1": 2, "web2": 1, "web3": 1}, run.text
+    assert not re.search(r"\b(install|write|enable|make volume|mount) ", run.text), run.text
+
+
+def test_the_mount_is_there_after_a_boot_before_the_web_server(well: Site) -> None:
+    well.lab.power_off("web3")
+    well.lab.power_on("web3")
+    well.wait_until_healthy(120)
+    order = "systemctl show -p ActiveEnterTimestampMonotonic --value srv-shared.mount nginx"
+    mounted, serving = map(int, well.lab.run("web3", order).stdout.split())
+    assert 0 < mounted < serving
+
+
+def test_a_full_disk_is_named(well: Site) -> None:
+    well.lab.run("web2", "dd if=/dev/zero of=/data/other bs=1M 2>/dev/null", check=False)
+    try:
+        write(well.lab, "web1", 5, 4096, "late")
+        (said,) = _said(well, "web2", "is full")
+        assert f"the disk of {BRICK}" in said["what"]
+        assert "what lies there beside the copy?" in said["remedy"]
+    finally:
+        well.lab.run("web2", "rm /data/other")
+    well.wait_until_healthy(180)
+    assert check(well.lab, "web2", f"{BRICK}/files") == check(well.lab, "web1")
+
+
+def test_a_copy_that_is_gone_is_named_and_made_anew_by_what_status_says(well: Site) -> None:
+    well.lab.run("web3", f"rm -rf {BRICK}")
+    (said,) = _said(well, "web3", "is gone")
+    assert BRICK in said["what"]
+    _do(well, "web3", said["remedy"].partition("for a new copy: ")[2])
+    well.wait_until_healthy(180)
+    assert check(well.lab, "web3", f"{BRICK}/files") == check(well.lab, "web1")
+
+
+def test_a_rejected_peer_is_named_and_taken_back_by_what_status_says(well: Site) -> None:
+    info = "/var/lib/glusterd/vols/shared/info"
+    well.lab.run(
+        "web2",
+        f"systemctl stop glusterd; sed -i '/^network.ping-timeout/d' {info}; "
+        "systemctl start glusterd; sleep 3",
+    )
+    (said,) = _said(well, "web2", "is rejected by gluster's pool")
+    assert "says web1 and web3" in said["what"]
+    _do(well, "web2", said["remedy"].partition("on web2: ")[2])
+    well.wait_until_healthy(180)
+
+
+def test_a_node_that_joins_is_healed_before_it_gets_clients(well: Site) -> None:
+    write(well.lab, "web1", 100, 65536, "many")
+    there = check(well.lab, "web1")
+    well.described = FOUR
+    with _Watch(well, "192.0.2.14") as watch:
+        run = well.deploy()
+    assert "give volume shared a copy at 192.0.2.14" in run.text
+    assert watch.copied == there, "it got weight before its copy was whole"
+    assert check(well.lab, "web4") == check(well.lab, "web4", f"{BRICK}/files") == there
+    assert well.status()["checks"]["volumes"]["seen"].startswith("shared has 4 copies")
+    mounts = well.lab.run("web4", f"grep -c ' {MOUNT} fuse.glusterfs ' /proc/mounts").stdout
+    assert mounts.strip() == "1"
+
+
+class _Watch:
+    """Counts the files in a new node's copy when a director first has weight for it."""
+
+    def __init__(self, site: Site, address: str) -> None:
+        self._site, self._address = site, address
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.copied: int | None = None
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.3) and self.copied is None:
+            if weights(self._site, "web1").get(self._address):
+                count = f"ls {BRICK}/files | wc -l"
+                self.copied = int(self._site.lab.run("web4", count).stdout)
+
+
+def _said(site: Site, node: str, what: str) -> list[dict]:
+    """The problems of a node with that word in it, as soon as status has one."""
+    deadline = time.monotonic() + 60
+    while True:
+        status = site.status()
+        found = [
+            problem
+            for problem in status["checks"]["volumes"]["problems"]
+            if problem["node"] == node and what in problem["what"]
+        ]
+        if found or time.monotonic() > deadline:
+            assert found, problems(status)
+            return found
+
+
+def _do(site: Site, node: str, commands: str) -> None:
+    """Do what status says, word for word, as an operator at a terminal of the node."""
+    site.lab.run(node, f"yes | sh -ec {shlex.quote(commands)}", timeout=120)
