@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -66,10 +67,10 @@ def work(folder, who):
 
 
 def web(url, seconds):
-    """Write by PUT and read by GET, each on a connection of its own."""
+    """Write by PUT and read by GET, each on a connection of its own, until standard input ends."""
     parts, end = urlsplit(url), time.monotonic() + float(seconds)
     over = []
-    signal.signal(signal.SIGTERM, lambda *_: over.append(True))
+    threading.Thread(target=lambda: over.append(sys.stdin.read()), daemon=True).start()
     written, read, failures = 0, 0, []
     while not over and time.monotonic() < end:
         name = f"web-{written}"
