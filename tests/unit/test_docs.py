@@ -16,7 +16,7 @@ import click
 import pytest
 
 import selfbalance
-from selfbalance import Check, Cluster, Node, Service, Vip, VrrpOptions
+from selfbalance import Check, Cluster, Node, Service, Vip, Volume, VrrpOptions
 from selfbalance.cli import main
 from selfbalance.deployment import Deployment, deployment
 from selfbalance.gates import builtin
@@ -45,6 +45,7 @@ MODELS: dict[str, type[Described]] = {
     "`services`": Service,
     "`services.check`": Check,
     "`vrrp`": VrrpOptions,
+    "`volumes`": Volume,
 }
 
 

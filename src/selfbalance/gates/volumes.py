@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from selfbalance.desired import DesiredNode, DesiredVolume
 from selfbalance.gates.view import View
-from selfbalance.observed import HealCount, NodeState, SeenVolume
+from selfbalance.observed import HealCount, NodeState, SeenSettings, SeenVolume
 from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED
 from selfbalance.plugins import Problem, Verdict
 
@@ -22,16 +22,18 @@ def volumes(view: View) -> Verdict | None:
     if not view.cluster.volumes:
         return None
     problems = [*_peers(view), *_settings(view)]
+    told = _told(view)
     for want, seen in view.pairs():
-        problems += _copies(want, seen)
+        problems += _copies(want, seen, told.volumes if told else {})
     problems += _whole(view, {problem.node for problem in problems})
     return Verdict(_words(view), tuple(problems), tuple(_notes(view)))
 
 
 def _words(view: View) -> str:
+    seen = {node.name: node for node in view.state.seen}
     return ", ".join(
-        f"{volume.name} has {len(view.cluster.holders_of(volume))} copies, healed, "
-        f"mounted on {len(view.cluster.nodes)} nodes"
+        f"{volume.name} has {sum(each.name in seen for each in view.cluster.holders_of(volume))} "
+        f"copies, healed, mounted on {len(seen)} nodes"
         for volume in view.cluster.volumes
     )
 
@@ -70,12 +72,14 @@ def _complaints(view: View, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _remedy(view: View, name: str, by: list[str]) -> str:
-    folder, good = "/var/lib/glusterd", view.desired[name].pool[by[0]]
+    folder, pool = "/var/lib/glusterd", view.desired[name].pool
+    good = pool[by[0]]
     rejected = any(
         peer.state == REJECTED
         for seen in view.state.seen
         if seen.name in by
         for peer in seen.gluster_peers
+        if pool[name] in peer.names
     )
     if rejected:
         return (
@@ -89,9 +93,14 @@ def _remedy(view: View, name: str, by: list[str]) -> str:
 # --- what gluster has been told
 
 
-def _settings(view: View) -> Iterator[Problem]:
+def _told(view: View) -> NodeState | None:
+    """Return the node whose word on the volumes' settings counts; None where nobody has one."""
     observer = view.state.observer
-    seen = next((each for each in view.state.seen if each.name == observer), None)
+    return next((each for each in view.state.seen if each.name == observer), None)
+
+
+def _settings(view: View) -> Iterator[Problem]:
+    seen = _told(view)
     if seen is None:
         return  # That nobody could be asked, `_whole` says.
     for volume in view.desired[seen.name].volumes:
@@ -106,8 +115,10 @@ def _settings(view: View) -> Iterator[Problem]:
                 f"volume {volume.name} has the bricks {' '.join(settings.bricks)}, and should have "
                 f"{' '.join(volume.bricks)}",
                 None,
-                "see what cluster.py would change: run it with --dry",
+                _DRY,
             )
+        else:
+            yield from _kind(volume, settings)
         for name, value in volume.options.items():
             found = settings.options.get(name)
             if found != value:
@@ -118,24 +129,53 @@ def _settings(view: View) -> Iterator[Problem]:
                 )
 
 
+_DRY = "see what cluster.py would change: run it with --dry"
+
+
+def _kind(volume: DesiredVolume, settings: SeenSettings) -> Iterator[Problem]:
+    """Say where the described bricks are no copies of each other, or the arbiter is missing."""
+    want = (len(volume.bricks), int(volume.arbiter))
+    if (settings.replica, settings.arbiter) != want:
+        yield Problem(
+            f"volume {volume.name} has {_copies_in_words(settings.replica, settings.arbiter)}, and "
+            f"should have {_copies_in_words(*want)}",
+            None,
+            _DRY,
+        )
+
+
+def _copies_in_words(replica: int, arbiter: int) -> str:
+    words = "1 copy" if replica == 1 else f"{replica} copies"
+    return f"{words} and an arbiter among them" if arbiter else words
+
+
 # --- what each node has
 
 
-def _copies(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
+def _copies(
+    want: DesiredNode, seen: NodeState, made: Mapping[str, SeenSettings]
+) -> Iterator[Problem]:
+    """Compare a node's own part of each volume; one that is not made yet has mounts only."""
     if "copies" in seen.unknown:
         return
     for volume in want.volumes:
-        yield from _brick(want, volume, seen)
+        if volume.name in made:
+            yield from _brick(want, volume, seen)
+            yield from _known(volume, seen)
         yield from _mount(volume, seen)
 
 
 def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
     copy = seen.copies.get(volume.name)
     brick = copy.brick if copy else None
-    if volume.brick is None or volume.name not in seen.volumes:
-        return  # A volume that is not there yet has no copies.
+    if volume.brick is None:
+        return
     if brick is None:
-        yield Problem(f"{seen.name}: nothing is known of its copy of {volume.name}", seen.name)
+        yield Problem(
+            f"{seen.name}: nothing is known of its copy of {volume.name}",
+            seen.name,
+            f"on {seen.name}: ls {volume.brick}; then look again",
+        )
     elif brick.state != "marked":
         own = f"{want.pool[seen.name]}:{volume.brick}"
         state = "is gone" if brick.state == "gone" else "is empty: gluster does not know it"
@@ -151,7 +191,7 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
             f"{_sizes(brick.free, brick.total)}",
             seen.name,
             f"on {seen.name}: what lies there beside the copy? delete it, or delete through "
-            f"{volume.mount}, or give it a larger disk; within minutes the copy is healed by itself then",
+            f"{volume.mount}, or give it a larger disk; the copy is healed some minutes later",
         )
 
 
@@ -165,6 +205,15 @@ def _new_copy(volume: DesiredVolume, own: str) -> str:
 
 def _sizes(free: int, total: int) -> str:
     return f"{free // 2**20} of {total // 2**20} MiB are free"
+
+
+def _known(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
+    if volume.name not in seen.volumes and "volumes" not in seen.unknown:
+        yield Problem(
+            f"{seen.name}: its glusterd does not know volume {volume.name}",
+            seen.name,
+            f"on {seen.name}: systemctl restart glusterd; gluster peer status",
+        )
 
 
 def _mount(volume: DesiredVolume, seen: NodeState) -> Iterator[Problem]:
@@ -200,8 +249,8 @@ def _notes(view: View) -> Iterator[Problem]:
 
 def _whole(view: View, unwell: set[str | None]) -> Iterator[Problem]:
     """What already has a name on a node is not told again; it is a problem all the same."""
-    shared = view.state.shared
-    if shared.unknown or not shared.observer:
+    shared, told = view.state.shared, _told(view)
+    if shared.unknown or not shared.observer or told is None:
         yield Problem(
             f"the volumes could not be asked for: {shared.unknown or 'no node could be asked'}",
             None,
@@ -209,10 +258,9 @@ def _whole(view: View, unwell: set[str | None]) -> Iterator[Problem]:
         )
         return
     want = view.desired[shared.observer]
-    made = next((s.volumes for s in view.state.seen if s.name == shared.observer), {})
     unwell |= {node.name for node in view.state.unobserved}
     for volume in want.volumes:
-        if volume.name in made:
+        if volume.name in told.volumes:  # That it is not there at all, `_settings` says.
             seen = shared.volumes.get(volume.name, SeenVolume(unknown={"status": "not asked"}))
             yield from _online(want, volume, seen, unwell)
             yield from _heals(want, volume, seen, unwell)
@@ -251,10 +299,15 @@ def _online(
 def _heals(
     want: DesiredNode, volume: DesiredVolume, seen: SeenVolume, unwell: set[str | None]
 ) -> Iterator[Problem]:
-    for said in sorted({seen.unknown[each] for each in ("heal", "again") if each in seen.unknown}):
-        yield Problem(f"what of {volume.name} has to be healed is not known: {said}", None)
-    counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
     info = f"on {want.name}: gluster volume heal {volume.name} info"
+    reasons = {seen.unknown[each] for each in ("heal", "again") if each in seen.unknown}
+    if not seen.heals and not reasons:
+        reasons = {"nobody has counted"}
+    for said in sorted(reasons):
+        yield Problem(
+            f"what of {volume.name} has to be healed is not known: {said}", None, f"{info} summary"
+        )
+    counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
     for brick, said in sorted((brick, said) for brick, said in counts if isinstance(said, str)):
         node = _node_of(want, brick)
         if node not in unwell:

@@ -106,8 +106,9 @@ def plan_volumes(view: View, active: Collection[str]) -> VolumesPlan:
         raise VolumeError(
             f"{told[0].words}: that is done on {runner}, which is left out by --limit"
         )
-    if absent := _absent(view, steps, active):
-        raise VolumeError(f"{steps[0].words}: {' and '.join(absent)} would be needed for that")
+    for step in told:
+        if absent := _absent(view, step, active):
+            raise VolumeError(f"{step.words}: {' and '.join(absent)} would be needed for that")
     return VolumesPlan(steps)
 
 
@@ -161,17 +162,12 @@ def _mounts(view: View, active: Collection[str]) -> Iterator[VolumeStep]:
                 yield VolumeStep(VolumeAct.MOUNT, seen.name, volume)
 
 
-def _absent(view: View, steps: Collection[VolumeStep], active: Collection[str]) -> list[str]:
-    """Return the nodes whose copies these steps make, and that do not take part."""
-    bricks = [
-        brick
-        for step in steps
-        if step.volume
-        for brick in {
-            VolumeAct.CREATE: step.volume.bricks,
-            VolumeAct.GROW: (step.subject,),
-        }.get(step.act, ())
-    ]
+def _absent(view: View, step: VolumeStep, active: Collection[str]) -> list[str]:
+    """Return the nodes whose copies this step makes, and that do not take part."""
+    if step.act is VolumeAct.CREATE and step.volume:
+        bricks = step.volume.bricks
+    else:
+        bricks = (step.subject,) if step.act is VolumeAct.GROW else ()
     addresses = {brick.partition(":")[0] for brick in bricks}
     seen = {each.name for each in view.state.seen}
     pool = next(iter(view.desired.values())).pool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from selfbalance import Cluster
 from selfbalance.errors import DescriptionError
@@ -33,27 +33,44 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         **_THREE,
         "vips": [{"address": "192.0.2.10"}, {"address": "2001:db8:5b::10"}],
     },
+    "a volume": {
+        **_THREE,
+        "nodes": _nodes(4),
+        "volumes": [
+            {"name": "shared", "brick": "/data/shared", "mount": "/srv/shared", "replica": 3}
+        ],
+    },
 }
 
 
-def served(plugins: Plugins, changes: Mapping[str, object]) -> dict[str, Cluster]:
-    """Return the examples, changed so, that these plugins can serve; by name.
+def described(changes: Mapping[str, object]) -> dict[str, Cluster]:
+    """Return the examples, changed so, by name, without those that could not work then.
 
-    Raises `DescriptionError`, in the words of the last refusal, where they serve none.
+    Raises `DescriptionError`, in the words of the last refusal, where none could.
     """
-    found, refusal = {}, None
-    for name, cluster in _changed(changes):
+    found, refusal = dict[str, Cluster](), None
+    for name, values in EXAMPLES.items():
+        try:
+            found[name] = Cluster(**{**values, **changes})
+        except DescriptionError as error:
+            refusal = error
+    return _some(found, refusal)
+
+
+def served(plugins: Plugins, changes: Mapping[str, object]) -> dict[str, Cluster]:
+    """Return those of them that these plugins can serve. Raises `DescriptionError` likewise."""
+    found, refusal = dict[str, Cluster](), None
+    for name, cluster in described(changes).items():
         try:
             plugins.check(cluster, name)
         except DescriptionError as error:
             refusal = error
         else:
             found[name] = cluster
+    return _some(found, refusal)
+
+
+def _some(found: dict[str, Cluster], refusal: DescriptionError | None) -> dict[str, Cluster]:
     if not found:
         raise DescriptionError(f"no example can be served; the last: {refusal}")
     return found
-
-
-def _changed(changes: Mapping[str, object]) -> Iterator[tuple[str, Cluster]]:
-    for name, values in EXAMPLES.items():
-        yield name, Cluster.model_validate({**values, **changes})

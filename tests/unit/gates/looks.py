@@ -252,7 +252,6 @@ def _sharing(cluster: Cluster, want: DesiredNode) -> dict[str, object]:
                 if volume.brick
                 else None,
                 mount="works",
-                written=frozenset({"nfs.disable"}),
             )
             for volume in want.volumes
         },
@@ -260,8 +259,9 @@ def _sharing(cluster: Cluster, want: DesiredNode) -> dict[str, object]:
     }
 
 
-def shared(cluster: Cluster, observer: str = "web1") -> Shared:
-    """What one node says of the volumes as a whole, all being well."""
+def shared(cluster: Cluster, observer: str | None = None) -> Shared:
+    """What one node says of the volumes as a whole, all being well: the first unless said."""
+    observer = observer or cluster.nodes[0].name
     volumes = desired(cluster)[observer].volumes
     return Shared(
         observer,

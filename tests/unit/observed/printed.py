@@ -323,7 +323,6 @@ def _copies(state: NodeState, _want: DesiredNode) -> list[str]:
             brick, disk = copy.brick, "root" if copy.brick.on_root else "own"
             sizes = f"{brick.total // _BLOCK_BYTES} {brick.free // _BLOCK_BYTES}"
             lines.append(f"{name} brick {brick.state} {disk} {_BLOCK_BYTES} {sizes}")
-        lines += [f"{name} written {option}" for option in copy.written]
         lines.append(f"{name} mount {copy.mount}")
     return lines
 

@@ -464,7 +464,6 @@ def test_an_answer_that_is_cut_anywhere_is_no_state():
 
 COPIES = """\
 shared brick marked own 4096 128000 100000
-shared written nfs.disable
 shared mount works
 """
 
@@ -472,9 +471,7 @@ shared mount works
 def test_what_a_node_has_of_a_volume():
     assert node(copies=COPIES).copies == {
         "shared": SeenCopy(
-            SeenBrick("marked", on_root=False, total=4096 * 128000, free=4096 * 100000),
-            "works",
-            frozenset({"nfs.disable"}),
+            SeenBrick("marked", on_root=False, total=4096 * 128000, free=4096 * 100000), "works"
         )
     }
 
@@ -498,7 +495,7 @@ def test_a_mount_is_as_it_says(mount):
 
 def test_what_is_not_said_of_a_copy_is_not_there():
     assert node(copies="shared mount works").copies["shared"] == SeenCopy(None, "works")
-    assert node(copies="shared written nfs.disable").copies["shared"].mount == "none"
+    assert node(copies=COPIES.splitlines()[0]).copies["shared"].mount == "none"
     assert node(copies="").copies == {}
 
 
@@ -507,6 +504,7 @@ ODD_COPIES = [
     "shared brick",
     "shared mount",
     "shared colour blue",
+    "shared written nfs.disable",
     "shared brick marked own 4096 128000",
     "shared brick marked own 4096 128000 -",
     "shared brick marked own 4096 128000 ",
@@ -780,7 +778,6 @@ def test_a_folder_that_is_not_there_is_gone_and_its_disk_is_that_above_it(disk):
     disk_of = os.statvfs(disk.below)
     on_root = disk.below.stat().st_dev == Path("/").stat().st_dev
     assert copy.mount == "none"
-    assert copy.written == frozenset()
     assert (copy.brick.state, copy.brick.on_root) == ("gone", on_root)
     assert copy.brick.total == disk_of.f_blocks * disk_of.f_frsize
 
@@ -825,15 +822,6 @@ def test_a_node_without_a_copy_is_asked_for_its_mount_only(disk):
 
     assert copies["shared"] == SeenCopy(None, "none")
     assert copies["other"].brick.state == "gone"
-
-
-def test_an_option_that_glusterd_has_written_is_seen(disk):
-    disk.make("/var/lib/glusterd/vols/shared")
-    info = disk.path("/var/lib/glusterd/vols/shared/info")
-
-    for text, written in (("type=2\nnfs.disable=on\n", {"nfs.disable"}), ("type=2\n", set())):
-        info.write_text(text)
-        assert disk.look().copies["shared"].written == written
 
 
 def test_another_file_system_at_the_mount_point_is_named_and_not_written_to(disk):
@@ -899,6 +887,5 @@ def test_what_a_healthy_cluster_is_said_to_be_is_what_was_recorded():
     ] == [{"192.0.2.12"}, {"192.0.2.13"}]
     assert section_of(TEXT, "copies") == [
         "shared brick marked own 4096 128000 102400",
-        "shared written nfs.disable",
         "shared mount works",
     ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from clusters import PASSWORD, clusters, steady
 from hypothesis import given
-from looks import CLUSTER, DUAL, NAMES, bare, described, desired, healthy
+from looks import CLUSTER, DUAL, NAMES, SHARING, bare, described, desired, healthy
 
 from selfbalance import VrrpOptions
 from selfbalance.desired import File, places
@@ -168,6 +168,19 @@ def test_what_is_enabled_is_not_enabled_again(node):
     node.run(told(EVERYTHING), said="enabled\n")
 
     assert node.ran == [line for line in IN_ORDER if "enable keepalived" not in line]
+
+
+def test_a_mount_is_enabled_and_not_started_and_gluster_runs_before_there_is_a_volume(node):
+    node.path(places.UNITS).mkdir(parents=True)
+    want = desired(SHARING)["web1"]
+    plan = plan_node(want, bare(SHARING, "web1"))
+
+    ran = node.run(shell.tell_kernel(plan, want.modules, want.units))
+
+    assert ran.returncode == 0, ran.stderr
+    assert "systemctl -q --no-reload enable srv-shared.mount" in node.ran
+    started = [line.split()[-1] for line in node.ran if line.startswith("systemctl start")]
+    assert started == ["glusterd.service"]
 
 
 VIP_UNIT = next(file for file in desired()["web1"].files if file.path == places.VIP_UNIT)

@@ -16,6 +16,7 @@ from looks import (
     NAMES,
     ROUTED,
     ROUTED_APART,
+    SHARING,
     VIP,
     Look,
     bare,
@@ -27,7 +28,7 @@ from printed import SECTIONS
 
 from selfbalance.desired import DesiredNode, File, places
 from selfbalance.observed import NodeState, SeenFile, SeenMarks, SeenUnit
-from selfbalance.plan import Act, NodePlan, lacking_modules, plan_node
+from selfbalance.plan import Act, NodePlan, begins_later, lacking_modules, plan_node
 
 WEB1 = desired()["web1"]
 GOOD = healthy()["web1"]
@@ -78,6 +79,33 @@ def test_a_bare_node_gets_everything_in_the_order_in_which_it_is_done():
         "start keepalived",
     )
     assert (made.files, made.config, made.act) == (WEB1.files, WEB1.config, Act.START)
+
+
+MOUNT = "srv-shared.mount"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_node_that_shares_as_described_is_left_alone(name):
+    assert plan_node(desired(SHARING)[name], healthy(SHARING)[name]).empty
+
+
+@pytest.mark.parametrize(
+    ("unit", "changes", "lines"),
+    [
+        # What is mounted when, another plan says.
+        (MOUNT, {"active": "inactive"}, ()),
+        (MOUNT, {"enabled": "disabled"}, (f"enable {MOUNT}",)),
+        ("glusterd.service", {"active": "failed"}, ("enable glusterd.service",)),
+    ],
+)
+def test_of_a_volume_gluster_has_to_run_and_the_mount_to_come_at_boot(unit, changes, lines):
+    seen = healthy(SHARING)["web1"]
+    odd = {**seen.units, unit: replace(seen.units[unit], **changes)}
+
+    made = plan_node(desired(SHARING)["web1"], replace(seen, units=odd))
+
+    assert (made.lines(), made.act) == (lines, Act.NONE)
+    assert begins_later(unit) is (unit == MOUNT)
 
 
 DEAD = units("keepalived.service", active="inactive", sub="dead")

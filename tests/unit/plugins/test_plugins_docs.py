@@ -13,7 +13,15 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from selfbalance import testing
-from selfbalance.plugins import Plugins, Upgrade, spec
+from selfbalance.plugins import (
+    Agreement,
+    Component,
+    Plugins,
+    Problem,
+    Upgrade,
+    Verdict,
+    spec,
+)
 from selfbalance.testing import nodes
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -90,7 +98,24 @@ def test_the_page_has_every_field_of_an_upgrade_with_what_it_is_unless_said():
 
     told = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", table, re.MULTILINE))
 
-    assert told == {each.name: repr(each.default) for each in fields(Upgrade)}
+    assert told == {each.name: _in_words(each.default) for each in fields(Upgrade)}
+
+
+def _in_words(value: object) -> str:
+    """A function is what it says of itself."""
+    return (value.__doc__ or "").lower().rstrip(".") if callable(value) else repr(value)
+
+
+@pytest.mark.parametrize(
+    ("thing", "hook"),
+    [(Component, "component"), (Agreement, "component"), (Problem, "gate"), (Verdict, "gate")],
+)
+def test_the_page_names_every_field_of_what_components_and_gates_are_made_of(thing, hook):
+    (text,) = [text for heading, text in EXAMPLES.items() if hook in heading]
+
+    # The description is the words that come first in each example.
+    for name in {each.name for each in fields(thing)} - {"description"}:
+        assert re.search(rf"\b{name}\b", text), name
 
 
 def test_the_page_has_every_suite_and_every_variable():

@@ -8,11 +8,10 @@ from typing import ClassVar
 
 import pytest
 
-from selfbalance import Cluster
 from selfbalance.lab.load import Report
 from selfbalance.plugins import Plugins, StandbyMode
 from selfbalance.plugins.registry import Registry
-from selfbalance.testing.examples import EXAMPLES
+from selfbalance.testing.examples import described
 from selfbalance.testing.site import VIP, Site
 from selfbalance.testing.stalls import noted_stalls
 from selfbalance.testing.suites.base import OnNodes, Rendered, Suite
@@ -33,8 +32,7 @@ class StandbyOnPaper(_Kind, Rendered[StandbyMode]):
 
     def test_an_objection_is_none_or_one_line(self, thing: StandbyMode, named: str) -> None:
         """An operator reads it in place of a change, whatever the description is."""
-        for values in EXAMPLES.values():
-            cluster = Cluster.model_validate({**values, **self.changes(named)})
+        for cluster in described(self.changes(named)).values():
             said = thing.objection(cluster)
             assert said is None or (isinstance(said, str) and said and "\n" not in said), said
 
