@@ -118,7 +118,7 @@ class Site:
 
     def deploy(self, changes: str | None = None) -> Run:
         """Make the cluster as described, and insist that it worked."""
-        run = self.pyinfra("cluster", "-y", inventory=self.inventory(changes))
+        run = self.pyinfra("cluster", "-y", inventory=self.inventory(changes), within_s=600)
         assert run.code == 0, run.text
         return run
 
