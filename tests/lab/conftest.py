@@ -17,7 +17,7 @@ from deployed import Site
 from modes import MODES
 
 OTHERWISE = (
-    *("cluster", "calm", "forgetful", "in_every_mode", "slow", "deployed"),
+    *("cluster", "leaves", "calm", "forgetful", "in_every_mode", "slow", "deployed"),
     *("active", "weighed", "many_ports"),
 )
 """Fixtures that have the cluster described otherwise, in the order of their turns."""
@@ -42,7 +42,7 @@ def _turn(item: pytest.Item) -> int:
     if "site" not in names or hasattr(getattr(item, "module", None), "site"):
         return 0
     turns = [turn for turn, name in enumerate(OTHERWISE, 2) if name in names]
-    return turns[0] if turns else 1
+    return turns[-1] if turns else 1
 
 
 @pytest.fixture

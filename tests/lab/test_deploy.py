@@ -99,14 +99,20 @@ def _configurations(site: Site) -> list[str]:
     return [site.lab.run(node.name, command).stdout for node in site.lab.nodes]
 
 
-def test_both_families_move_onto_a_live_cluster_and_answer(cluster: Site) -> None:
-    cluster.described = f"vips=[Vip(address='{VIP}'), Vip(address='{VIP6}')]"
-    cluster.deploy()
+@pytest.fixture
+def leaves(cluster: Site) -> Site:
+    """Say that a test leaves the cluster described otherwise: last of those with `cluster`."""
+    return cluster
+
+
+def test_both_families_move_onto_a_live_cluster_and_answer(leaves: Site) -> None:
+    leaves.described = f"vips=[Vip(address='{VIP}'), Vip(address='{VIP6}')]"
+    leaves.deploy()
     for url in (f"http://{VIP}/", f"http://[{VIP6}]/"):
-        probes = cluster.lab.requests(url, count=60)
+        probes = leaves.lab.requests(url, count=60)
         assert Counter(probe.ok for probe in probes) == {True: 60}, url
-        assert {probe.node for probe in probes} == {node.name for node in cluster.lab.nodes}
-    status = cluster.wait_until_healthy()
+        assert {probe.node for probe in probes} == {node.name for node in leaves.lab.nodes}
+    status = leaves.wait_until_healthy()
     assert status["vips"] == [VIP, VIP6]
 
 
@@ -139,8 +145,15 @@ def test_an_ordinary_user_with_sudo_can_deploy(cluster: Site) -> None:
 
 @pytest.mark.slow
 def test_a_bonded_interface(tmp_path) -> None:
+    """The lab's nodes have a real one, and a cluster works on it."""
     lab = Lab.up(name="bonded", nodes=2, interface="bond0", fresh=True)
     try:
+        assert lab.interface == "bond0"
+        said = lab.run("web1", "cat /sys/class/net/bond0/bonding/slaves; ip -br address show bond0")
+        assert said.stdout.splitlines()[0] == "eth0"
+        assert "192.0.2.11/24" in said.stdout
+        assert all(probe.ok for probe in lab.requests("http://[2001:db8:5b::12]", 5))
+        lab.run("web1", "ping -c1 -W2 192.0.2.12")
         site = Site(lab, tmp_path)
         site.deploy()
         probes = lab.requests(f"http://{VIP}/", count=60)

@@ -7,12 +7,14 @@ import time
 from deployed import VIP, Site, move, problems, weights
 from measured import measure
 
+from selfbalance.testing.site import Status
+
 LONG_S = 20
 """Downloads outlast pyinfra's own start, and still go on when the act is done."""
 
 
-def _notes(site: Site) -> list[str]:
-    return [note["what"] for note in site.status()["checks"]["realservers"]["notes"]]
+def _notes(status: Status) -> list[str]:
+    return [note["what"] for note in status["checks"]["realservers"]["notes"]]
 
 
 def test_a_drain_ends_no_session_and_lasts_through_everything(calm: Site) -> None:
@@ -47,7 +49,7 @@ def test_a_drain_ends_no_session_and_lasts_through_everything(calm: Site) -> Non
     assert again.code == 0, again.text
     back = move(calm, "undrain", node)
     assert back.code == 0, back.text
-    assert _notes(calm) == []
+    assert _notes(calm.status()) == []
     assert node in {probe.node for probe in calm.lab.requests(f"http://{VIP}/", 60)}
 
 
@@ -58,7 +60,7 @@ def _stays_drained(site: Site, node: str) -> None:
     assert {(probe.ok, probe.node == node) for probe in probes} == {(True, False)}
     status = site.status()
     assert status["healthy"], problems(status)
-    (note,) = _notes(site)
+    (note,) = _notes(status)
     assert note.startswith(f"{node} has been drained for ")
 
 

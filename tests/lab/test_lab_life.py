@@ -1,4 +1,4 @@
-"""A lab that is interrupted, killed or left behind, and one on a bond."""
+"""A lab that is interrupted, killed or left behind, and one with a router."""
 
 import os
 import signal
@@ -137,16 +137,6 @@ def test_an_interrupted_image_leaves_nothing_but_what_the_next_one_sweeps(state,
         building.sweep(path.with_name(path.name.partition(".tmp-")[0]))
         assert not path.exists()
     assert left_since(before) == {}
-
-
-def test_the_data_interface_can_be_a_bond(tmp_path):
-    with running("bonded", tmp_path, nodes=2, interface="bond0") as lab:
-        assert lab.interface == "bond0"
-        said = lab.run("web1", "cat /sys/class/net/bond0/bonding/slaves; ip -br address show bond0")
-        assert said.stdout.splitlines()[0] == "eth0"
-        assert "192.0.2.11/24" in said.stdout
-        assert all(probe.ok for probe in lab.requests("http://[2001:db8:5b::12]", 5))
-        lab.run("web1", "ping -c1 -W2 192.0.2.12")
 
 
 def test_far_nodes_are_behind_a_router_and_down_leaves_nothing(tmp_path):

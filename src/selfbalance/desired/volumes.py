@@ -16,6 +16,9 @@ DEFAULTS: Mapping[str, str] = {
     # A node that lost power holds every write back for so long, and twice at worst; gluster's own
     # 42 s would outlast any client of the web server. Volume options of gluster, rpc/client.
     "network.ping-timeout": "10",
+    # Unless a brick comes back, the self-heal daemon looks at what is missing that often only:
+    # gluster's own 600 s, after a full disk has room again, are a long time with one copy less.
+    "cluster.heal-timeout": "60",
 }
 """Options that a volume has unless the description says otherwise."""
 

@@ -191,7 +191,7 @@ def _brick(want: DesiredNode, volume: DesiredVolume, seen: NodeState) -> Iterato
             f"{_sizes(brick.free, brick.total)}",
             seen.name,
             f"on {seen.name}: what lies there beside the copy? delete it, or delete through "
-            f"{volume.mount}, or give it a larger disk; the copy is healed by itself then",
+            f"{volume.mount}, or give it a larger disk; the copy is healed some minutes later",
         )
 
 

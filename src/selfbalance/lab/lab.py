@@ -251,6 +251,10 @@ class Lab:
         """`count` quick requests, a few at a time, each on a connection of its own."""
         return quick_requests(self.client_command, url, count, timeout)
 
+    def powered(self) -> tuple[str, ...]:
+        """The names of the nodes that have power; none of them is asked."""
+        return tuple(one.name for one in self.nodes if self._powered(one))
+
     def status(self) -> list[NodeStatus]:
         """Every node's power, cable and answer; the nodes are asked at the same time."""
         ports = network.plugged(self._namespaces())

@@ -19,7 +19,7 @@ from selfbalance.observed import ClusterState
 from selfbalance.operations import shell
 from selfbalance.operations.context import Step, executing, refusal
 from selfbalance.operations.gating import Gates, left_out, untouched
-from selfbalance.operations.keeping import BEFORE, keep_here
+from selfbalance.operations.keeping import BEFORE, keep_here, keep_there
 from selfbalance.operations.locking import Lock
 from selfbalance.operations.looking import (
     SIGHTS,
@@ -29,7 +29,7 @@ from selfbalance.operations.looking import (
 )
 from selfbalance.operations.saying import say
 from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
-from selfbalance.plugins import ControllerStore, SnapshotStore
+from selfbalance.plugins import ControllerStore
 
 
 @operation(_set_in_op=False)
@@ -124,25 +124,27 @@ def _roll(
 def _keep_here(
     ready: Deployment, host: Host, pending: set[str]
 ) -> Generator[FunctionCommand, None, None]:
-    """Let a store of the controller have the node's snapshot, before anything is done to it."""
+    """Have the node's snapshot kept, wherever that is, before anything is done to it."""
     store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
-    if isinstance(store, ControllerStore):
-        step = Step(host, partial(keep_here, ready, store, host, BEFORE))
-        yield step.command()
-        if step.error:
-            raise OperationError(
-                f"{host.name}: no snapshot could be kept: {step.error}; keepalived was not touched "
-                f"on {', '.join(sorted(pending))}; mend that, or describe another store: snapshots"
-            )
+    keep = (
+        partial(keep_here, ready, store, host, BEFORE)
+        if isinstance(store, ControllerStore)
+        else partial(keep_there, store, host, BEFORE)
+    )
+    step = Step(host, keep)
+    yield step.command()
+    if step.error:
+        raise OperationError(
+            f"{host.name}: no snapshot could be kept: {step.error}; keepalived was not touched "
+            f"on {', '.join(sorted(pending))}; mend that, or describe another store: snapshots"
+        )
 
 
 def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
-    store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
-    keep = [shell.snapshot(store, BEFORE)] if live and isinstance(store, SnapshotStore) else []
     spread = () if live else ready.desired[plan.node].own_instances
     server.shell(
         name=f"{plan.act.value.capitalize()} keepalived on {plan.node}",
-        commands=[*keep, shell.activate(plan, spread)],
+        commands=[shell.activate(plan, spread)],
         _retries=0,
     )
 

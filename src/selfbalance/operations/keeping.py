@@ -10,8 +10,9 @@ from pyinfra.api.host import Host
 from selfbalance.deployment import Deployment
 from selfbalance.errors import SnapshotError
 from selfbalance.operations import shell
-from selfbalance.operations.context import connector_arguments
-from selfbalance.plugins import ControllerStore, SnapshotOf
+from selfbalance.operations.context import ask, connector_arguments
+from selfbalance.operations.saying import say
+from selfbalance.plugins import ControllerStore, SnapshotOf, SnapshotStore
 
 BEFORE = "before-activation"
 """What a snapshot is called that is taken before keepalived is told anything."""
@@ -31,6 +32,15 @@ def keep_here(ready: Deployment, store: ControllerStore, host: Host, name: str) 
         except Exception as error:  # a site's own store may do anything
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise SnapshotError(f"store '{ready.cluster.snapshots}': {said}") from None
+
+
+def keep_there(store: SnapshotStore, host: Host, name: str) -> None:
+    """Let a node keep its own snapshot, and tell what it says of that. Raises `SnapshotError`."""
+    answer = ask(host, shell.snapshot(store, name), shown=True)
+    if not answer.good:
+        raise SnapshotError(answer.wrong or "the node did not say why")
+    if answer.wrong:
+        say(f"{host.print_prefix}{answer.wrong}")
 
 
 def _evidence(host: Host) -> list[bytes]:

@@ -15,13 +15,13 @@ from selfbalance.deployment import Deployment
 from selfbalance.errors import SelfbalanceError, UpgradeError
 from selfbalance.model import VrrpInstance
 from selfbalance.observed import NodeState, Stage, UpgradeMark
-from selfbalance.operations import shell, shell_upgrade
+from selfbalance.operations import shell_upgrade
 from selfbalance.operations.connecting import LOST, connect
 from selfbalance.operations.context import ask, at_once, do
 from selfbalance.operations.draining import Directors
 from selfbalance.operations.gating import Gates, problems_of
 from selfbalance.operations.handing_over import give_up, see_taken
-from selfbalance.operations.keeping import keep_here
+from selfbalance.operations.keeping import keep_here, keep_there
 from selfbalance.operations.locking import whoami
 from selfbalance.operations.logbook import Logbook
 from selfbalance.operations.looking import SIGHTS, look_at_all, taking_part
@@ -195,7 +195,7 @@ class Steps:
         if isinstance(store, ControllerStore):
             keep_here(self.ready, store, host, BEFORE)
         elif isinstance(store, SnapshotStore) and self.ready.cluster.node(turn.node).director:
-            self._do(turn.node, "Keep a snapshot", shell.snapshot(store, BEFORE))
+            keep_there(store, host, BEFORE)
 
     def stop(self, turn: Turn) -> None:
         """End what must not run while packages are changed, and keep what leads back."""

@@ -19,6 +19,7 @@ from selfbalance.plugins.builtin import (
     glusterfs,
     keepalived,
     kernel_schedulers,
+    on_volume,
     snapshot,
     source_mac,
     tun,
@@ -45,6 +46,7 @@ BUILT_IN: tuple[ModuleType, ...] = (
     snapshot,
     source_mac,
     folders,
+    on_volume,
     keepalived,
     glusterfs,
     upkeep,
@@ -146,7 +148,9 @@ class Plugins:
         forwarding = self.forwarding_methods.named(cluster.forwarding, f"{place}: forwarding")
         store = self.snapshot_stores.named(cluster.snapshots, f"{place}: snapshots")
         standby = self.standby_modes.named(cluster.standby, f"{place}: standby")
+        kept = store.objection(cluster) if isinstance(store, SnapshotStore) else None
         for objection, what in (
+            (kept, f"snapshots '{cluster.snapshots}'"),
             (forwarding.objection(cluster), f"forwarding '{cluster.forwarding}'"),
             (standby.objection(cluster), f"standby '{cluster.standby}'"),
         ):

@@ -134,12 +134,14 @@ class SnapshotStore:
     `save` is the body of a POSIX shell function that keeps its standard input under the name `$1`
     atomically, beside some older ones. `load` is one that prints it again, or with `$2` the one
     that many before it; what is torn or another node's it refuses. Both fail with a word on
-    standard error.
+    standard error. What `save` says there although it succeeds, the operator is told. `objection`
+    gives the reason why the store cannot serve a description, or None.
     """
 
     description: str
     save: str
     load: str
+    objection: Callable[[Cluster], str | None] = _no_objection
 
     @property
     def on_node(self) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,15 +155,14 @@ class Site:
 
     def powered(self) -> Sequence[str]:
         """Return the names of the nodes that have power."""
-        return [each.node.name for each in self.lab.status() if each.powered]
+        return self.lab.powered()
 
     def master(self) -> str:
         """Return the name of the node that holds the VIP, asking the nodes themselves."""
-        holders = [
-            node
-            for node in self.powered()
-            if f" {VIP}/" in self.lab.run(node, f"ip -o addr show {self.lab.interface}").stdout
-        ]
+        nodes, look = self.powered(), f"ip -o addr show {self.lab.interface}"
+        with ThreadPoolExecutor() as pool:
+            said = pool.map(lambda node: self.lab.run(node, look).stdout, nodes)
+            holders = [node for node, text in zip(nodes, said, strict=True) if f" {VIP}/" in text]
         assert len(holders) == 1, holders
         return holders[0]
 
@@ -173,9 +173,10 @@ class Site:
 
     def heal(self) -> None:
         """Power on what is off, and deploy unless the cluster is well."""
-        for each in self.lab.status():
-            if not each.powered:
-                self.lab.power_on(each.node.name)
+        powered = self.powered()
+        for node in self.lab.nodes:
+            if node.name not in powered:
+                self.lab.power_on(node.name)
         if not self.status()["healthy"]:
             self.deploy()
 

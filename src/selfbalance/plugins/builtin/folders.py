@@ -38,17 +38,28 @@ tail -n +2 "$kept"\
 """
 
 
+def body_of_save(folder: str) -> str:
+    """Return a shell function's body that keeps its input in a folder, a path or a variable."""
+    older = " ".join(str(number) for number in range(KEPT - 2, 0, -1))
+    return _SAVE.format(folder=folder, older=older)
+
+
+def body_of_load(folder: str) -> str:
+    """Return a shell function's body that prints what was kept in a folder, or refuses it."""
+    return _LOAD.format(folder=folder)
+
+
 def in_folder(folder: str, description: str) -> SnapshotStore:
     """Return a store that keeps snapshots in a folder of the node; the path needs no quotes."""
-    older = " ".join(str(number) for number in range(KEPT - 2, 0, -1))
     return SnapshotStore(
         description=f"{description}, {folder}",
-        save=_SAVE.format(folder=folder, older=older),
-        load=_LOAD.format(folder=folder),
+        save=body_of_save(folder),
+        load=body_of_load(folder),
     )
 
 
-LOCAL = in_folder("/var/lib/selfbalance/snapshots", "the node's own disk")
+LOCAL_FOLDER = "/var/lib/selfbalance/snapshots"
+LOCAL = in_folder(LOCAL_FOLDER, "the node's own disk")
 RUN = in_folder("/run/selfbalance-snapshots", "the node's memory, gone at a reboot")
 
 
