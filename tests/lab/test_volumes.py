@@ -16,7 +16,9 @@ from deployed import VIP, Site, problems, weights
 from lab_fixtures import running
 from shared_files import BRICK, MOUNT, VOLUME, check, writable, write
 
+from selfbalance.deployment import every_plugin
 from selfbalance.lab import Lab
+from selfbalance.plugins import SnapshotStore
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -114,6 +116,30 @@ def test_a_rejected_peer_is_named_and_taken_back_by_what_status_says(well: Site)
     assert "says web1 and web3" in said["what"]
     _do(well, "web2", said["remedy"].partition("on web2: ")[2])
     well.wait_until_healthy(180)
+
+
+def test_snapshots_lie_on_the_volume_and_with_a_word_on_the_node_while_it_is_not_writable(
+    well: Site,
+) -> None:
+    store = every_plugin().snapshot_stores["glusterfs"]
+    assert isinstance(store, SnapshotStore)
+    functions = f"save() {{\n{store.save}\n}}\nload() {{\n{store.load}\n}}\n"
+
+    def kept(content: str) -> tuple[str, str]:
+        done = well.lab.run("web1", f"{functions}echo {content} | save x; load x >/run/x")
+        return done.stderr, well.lab.run("web1", "cat /run/x").stdout
+
+    shared, own = f"{MOUNT}/.selfbalance/snapshots/web1/x", "/var/lib/selfbalance/snapshots/x"
+    assert kept("one") == ("", "one\n")
+    well.lab.run("web2", f"tail -n 1 {shared} | grep -qx one")
+    well.lab.run("web1", "gluster volume set shared features.read-only on")
+    try:
+        word, back = kept("two")
+    finally:
+        well.lab.run("web1", "gluster volume set shared features.read-only off")
+    assert "the volume is not writable at /srv/shared: snapshot x is kept on the node" in word
+    assert back == "two\n"
+    well.lab.run("web1", f"grep -qx two {own}")
 
 
 def test_a_node_that_joins_is_healed_before_it_gets_clients(well: Site) -> None:

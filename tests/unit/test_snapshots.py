@@ -27,6 +27,7 @@ def test_nodes_cannot_reach_it_and_reach_the_others():
     assert {name: store.on_node for name, store in stores.items()} == {
         "local": True,
         "run": True,
+        "glusterfs": True,
         "controller": False,
     }
 

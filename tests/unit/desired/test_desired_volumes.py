@@ -60,6 +60,7 @@ def test_every_node_has_what_a_volume_needs_beside_all_else():
             arbiter=False,
             options={
                 "network.ping-timeout": "10",
+                "cluster.heal-timeout": "60",
                 "auth.allow": "127.0.0.1,192.0.2.11,192.0.2.12,192.0.2.13",
             },
             on_root=False,

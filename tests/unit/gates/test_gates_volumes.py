@@ -163,7 +163,7 @@ RESET = (
 )
 FULL = (
     "on web2: what lies there beside the copy? delete it, or delete through /srv/shared, or give "
-    "it a larger disk; the copy is healed by itself then"
+    "it a larger disk; the copy is healed some minutes later"
 )
 REMOUNT = "on web2: systemctl restart 'srv-shared.mount'"
 UNANSWERED = "Failed to process entries completely. (Transport endpoint is not connected)"

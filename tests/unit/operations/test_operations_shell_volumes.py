@@ -83,7 +83,10 @@ WORDS = [
         step(VolumeAct.CREATE, replace(SHARED, on_root=True)),
         [f"volume create shared replica 3 {ONE} {TWO} {THREE} force"],
     ),
-    (SET, [f"volume set shared network.ping-timeout 10 auth.allow {ALLOWED}"]),
+    (
+        SET,
+        [f"volume set shared network.ping-timeout 10 cluster.heal-timeout 60 auth.allow {ALLOWED}"],
+    ),
     (START, ["volume start shared"]),
     (GROW, [f"volume add-brick shared replica 4 {NEW}", "volume heal shared full"]),
     (

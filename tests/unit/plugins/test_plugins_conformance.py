@@ -47,6 +47,16 @@ class TestRun(StoreOnPaper):
     folder = "/run/selfbalance-snapshots"
 
 
+class TestGlusterfs(StoreOnPaper):
+    """The node's disk, as long as there is no volume: this machine has none.
+
+    tests/lab/test_volumes.py has one.
+    """
+
+    name = "glusterfs"
+    folder = "/var/lib/selfbalance/snapshots"
+
+
 class TestController(StoreOnPaper):
     """The machine that deploys."""
 
@@ -64,6 +74,6 @@ class TestGates(GateOnPaper):
 
 
 def test_no_built_in_store_is_left_out():
-    tried = {each.name for each in (TestLocal, TestRun, TestController)}
+    tried = {each.name for each in (TestLocal, TestRun, TestGlusterfs, TestController)}
 
     assert tried == set(PLUGINS.snapshot_stores)

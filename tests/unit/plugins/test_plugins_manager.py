@@ -162,7 +162,7 @@ def test_built_ins_come_last_and_in_order():
     assert list(plugins.gates) == ["never"]
     assert plugins.schedulers.plugin_of("twos") == "twos"
     assert plugins.schedulers.plugin_of("mh") == "selfbalance.plugins.builtin.kernel_schedulers"
-    assert len(BUILT_IN) == 10
+    assert len(BUILT_IN) == 11
 
 
 def test_two_managers_share_nothing():
@@ -247,7 +247,7 @@ UNKNOWN = [
     ),
     (
         [("snapshots", "s3")],
-        "snapshots: snapshot store 's3' is not known; known are: local, run",
+        "snapshots: snapshot store 's3' is not known; known are: local, run, glusterfs",
     ),
     (
         [("vips.0.vrid", 7)],

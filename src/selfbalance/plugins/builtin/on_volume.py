@@ -32,7 +32,8 @@ own_back() {{ {LOCAL.load}
 _SAVE = f"""\
 {_WHERE}where
 umask 077
-copy=/run/selfbalance-snapshot.$$
+mkdir -p {LOCAL_FOLDER} || return 1
+copy={LOCAL_FOLDER}/.copy.$$
 cat >"$copy" || return 1
 if [ -n "$mount" ] && timeout -s KILL 10 sh -c \\
     'mkdir -p "$1" && : >"$1/.writable" && rm "$1/.writable"' sh "$shared" 2>/dev/null &&
