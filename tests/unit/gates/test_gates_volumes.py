@@ -652,6 +652,16 @@ def test_what_has_to_be_healed_is_told_whoever_was_asked_and_is_gone_now():
         ]
 
 
+def test_where_no_glusterd_tells_of_the_volumes_an_older_answer_does_not_count():
+    look = sharing()
+    for name in NAMES:
+        look.unknown(name, "volumes")
+
+    assert [problem.what for problem in verdict(look).problems] == [
+        "the volumes could not be asked for: no node could be asked"
+    ]
+
+
 @pytest.mark.parametrize("section", OF_VOLUMES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_section_that_is_unknown_is_told_once_by_nodes(section, name):

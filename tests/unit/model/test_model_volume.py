@@ -332,7 +332,14 @@ ALLOWED = [
     ([], shared(arbiter=True)),
     ([FOURTH], shared(arbiter=True, replica=3)),
     # The fourth node has no copy: what would be its brick is no matter there.
-    ([FOURTH], shared(replica=3, brick="/data/a", bricks={"web1": "/data/b"})),
+    (
+        [FOURTH],
+        shared(
+            replica=3,
+            brick="/srv/shared/brick",
+            bricks=dict.fromkeys(("web1", "web2", "web3"), "/data/b"),
+        ),
+    ),
     ([], shared(options={"performance.cache-size": "64MB", "auth.reject": "192.0.2.99"})),
     ([], shared(options={"cluster.self-heal-daemon": "on", "features.shard-block-size": "64MB"})),
     # As it has an IPv6 address too.
