@@ -60,6 +60,9 @@ def _in_words(value: object) -> str:
     if callable(value):
         told = getattr(value, "__doc__", None) or getattr(value, "__name__", "a function")
         return str(told).strip().splitlines()[0]
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = ((each.name, _in_words(getattr(value, each.name))) for each in fields(value))
+        return ", ".join(f"{name}={said.partition(chr(10))[0]}" for name, said in parts)
     if isinstance(value, (tuple, list, frozenset)):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):

@@ -28,8 +28,12 @@ def name_of_node(host: Host) -> str:
 
 def wished(host: Host) -> Wish:
     """Return which component `--data` asks to upgrade, to which versions. Raises `PyinfraError`."""
-    components = deployment_of(host).plugins.components
-    ways = {name: each.upgrade for name, each in components.items() if each.upgrade}
+    described = deployment_of(host)
+    ways = {
+        name: each.upgrade
+        for name, each in described.plugins.components.items()
+        if each.upgrade and each.needed(described.cluster)
+    }
     component = getattr(host.data, "component", None)
     if not isinstance(component, str) or component not in ways:
         wrong = "say what" if component is None else f"there is no component '{component}'"

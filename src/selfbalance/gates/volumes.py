@@ -81,6 +81,11 @@ def _remedy(view: View, name: str, by: list[str]) -> str:
         for peer in seen.gluster_peers
         if pool[name] in peer.names
     )
+    if rejected and len(by) == 1:
+        return (
+            f"which of the two is wrong? compare {folder}/vols on all nodes; status.py with more "
+            "nodes up tells"
+        )
     if rejected:
         return (
             f"on {name}: systemctl stop glusterd; mv {folder} {folder}.old; mkdir {folder}; "
@@ -240,7 +245,7 @@ def _notes(view: View) -> Iterator[Problem]:
                     f"{seen.name}: the disk of {volume.brick} gets full: "
                     f"{_sizes(brick.free, brick.total)}",
                     seen.name,
-                    f"make room while there is time: {volume.mount} is full when it is",
+                    "make room while there is time: what is then written is on the others only",
                 )
 
 

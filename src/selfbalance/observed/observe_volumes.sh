@@ -19,9 +19,10 @@ ask() {
         esac
         break
     done
+    # Where gluster refuses, its XML says why, whatever the code is.
     case $code,$said in
-    0,\<*) printf '%s\n' "$said" ;;
     124,*) echo "!gluster did not answer within {{ patience_s }} s" ;;
+    *,\<\?xml*) printf '%s\n' "$said" ;;
     *) printf '!%s\n' "${said:-gluster ended with $code}" | head -n 1 ;;
     esac
 }

@@ -31,7 +31,7 @@ def command(step: VolumeStep) -> str:
         return probe(step.subject)
     return {
         VolumeAct.CREATE: lambda: create(volume),
-        VolumeAct.GROW: lambda: grow(volume, step.subject),
+        VolumeAct.GROW: lambda: grow(volume, step.subject, step.copies),
         VolumeAct.SET: lambda: set_options(volume),
         VolumeAct.START: lambda: _gluster("volume", "start", volume.name),
         VolumeAct.MOUNT: lambda: mount(volume),
@@ -45,7 +45,7 @@ def _gluster(*words: str) -> str:
 def probe(address: str) -> str:
     """Take a node into the pool, and wait until the pool knows it well (state 3, connected)."""
     inside = (
-        "gluster --xml peer status | tr -d '\\n ' | grep -q "
+        "timeout 20 gluster --xml peer status | tr -d '\\n ' | grep -q "
         f"'<hostname>{address}</hostname></hostnames><connected>1</connected><state>3<'"
     )
     return (
@@ -68,11 +68,10 @@ def create(volume: DesiredVolume) -> str:
     return _gluster("volume", "create", volume.name, *copies, *volume.bricks, *force)
 
 
-def grow(volume: DesiredVolume, brick: str) -> str:
-    """Add one more copy, and have it healed."""
-    replica = volume.bricks.index(brick) + 1
+def grow(volume: DesiredVolume, brick: str, copies: int) -> str:
+    """Add one more copy, so that there are so many, and have it healed."""
     force = ["force"] if volume.on_root else []
-    add = ["volume", "add-brick", volume.name, "replica", str(replica), brick, *force]
+    add = ["volume", "add-brick", volume.name, "replica", str(copies), brick, *force]
     return f"{_gluster(*add)}; gluster_ volume heal {shlex.quote(volume.name)} full"
 
 

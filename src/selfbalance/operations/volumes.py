@@ -27,6 +27,7 @@ from selfbalance.operations.looking import (
 )
 from selfbalance.operations.saying import say
 from selfbalance.plan import VolumeAct, VolumesPlan, VolumeStep, plan_volumes
+from selfbalance.plugins import Problem
 
 PACE_S = 2.0
 """How long to wait between two looks at what is being healed, in seconds."""
@@ -109,8 +110,13 @@ class Sharing:
         """
         well_at = time.monotonic()
         while True:
-            _, verdicts = self.gates.judged(look_at_all(self.hosts))
-            problems = verdicts["volumes"].problems
+            view, verdicts = self.gates.judged(look_at_all(self.hosts))
+            gone = (
+                Problem(f"{node.name} could not be observed: {node.reason}", node.name)
+                for node in view.state.unobserved
+                if node.name in taking_part()
+            )
+            problems = (*gone, *verdicts["volumes"].problems)
             if not problems:
                 return
             say(problems[0].what)
@@ -120,7 +126,7 @@ class Sharing:
                 wrong = next(problem for problem in problems if not problem.passes)
                 raise OperationError(
                     f"a new copy does not get whole: {wrong.what}; no node got clients by this "
-                    f"run; next: {wrong.remedy}"
+                    f"run; next: {wrong.remedy or 'look at the cluster: status.py'}"
                 )
             time.sleep(PACE_S)
 

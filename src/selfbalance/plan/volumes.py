@@ -25,12 +25,16 @@ class VolumeAct(str, Enum):
 
 @dataclass(frozen=True)
 class VolumeStep:
-    """One step: done on `node`; `subject` is a peer's address, a brick, or nothing."""
+    """One step: done on `node`; `subject` is a peer's address, a brick, or nothing.
+
+    `copies` is how many there are with a new one.
+    """
 
     act: VolumeAct
     node: str
     volume: DesiredVolume | None = None
     subject: str = ""
+    copies: int = 0
 
     @property
     def words(self) -> str:
@@ -73,7 +77,7 @@ def brick_objections(
 
 
 def _brick_objection(volume: DesiredVolume, seen: NodeState) -> str | None:
-    """A copy that is there already is let be, wherever it lies: the gates speak of it."""
+    """A copy that is there already is let be, wherever it lies: whoever made it chose that."""
     copy = seen.copies.get(volume.name)
     if volume.brick is None or (copy and copy.brick and copy.brick.state == "marked"):
         return None
@@ -114,9 +118,10 @@ def plan_volumes(view: View, active: Collection[str]) -> VolumesPlan:
 
 def _probes(view: View, seen: NodeState, active: Collection[str]) -> Iterator[VolumeStep]:
     pool = view.desired[seen.name].pool
+    observed = {each.name for each in view.state.seen}
     for name, address in pool.items():
         known = any(address in peer.names for peer in seen.gluster_peers)
-        if name != seen.name and name in active and not known:
+        if name in observed & {*active} - {seen.name} and not known:
             yield VolumeStep(VolumeAct.PROBE, seen.name, None, address)
 
 
@@ -145,9 +150,9 @@ def _differences(
             f"volume {volume.name} has {kind}, and the description says otherwise; "
             "that is not changed here"
         )
-    for brick in volume.bricks:
-        if brick not in settings.bricks:
-            yield VolumeStep(VolumeAct.GROW, runner, volume, brick)
+    missing = [brick for brick in volume.bricks if brick not in settings.bricks]
+    for copies, brick in enumerate(missing, len(settings.bricks) + 1):
+        yield VolumeStep(VolumeAct.GROW, runner, volume, brick, copies)
     if any(settings.options.get(name) != value for name, value in volume.options.items()):
         yield VolumeStep(VolumeAct.SET, runner, volume)
     if not settings.started:

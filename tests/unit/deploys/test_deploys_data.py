@@ -40,7 +40,7 @@ def said(monkeypatch):
     return lambda **values: SimpleNamespace(data=SimpleNamespace(**values))
 
 
-WAYS = "nginx keepalived glusterfs packages reboot"
+WAYS = "nginx keepalived packages reboot"
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,8 @@ FAULTS: dict[str, tuple[Callable[[Look], object], Problem]] = {
     "a node rejected, as one sees it": (
         rejected("web3", "web2"),
         Problem("web2 is rejected by gluster's pool: its volume files differ, says web3", "web2",
-                WIPE.format("web2", "192.0.2.13")),
+                "which of the two is wrong? compare /var/lib/glusterd/vols on all nodes; status.py "
+                "with more nodes up tells"),
     ),
     "a node that is not connected": (
         both(peers("web1", "web2", connected=False), peers("web3", "web2", connected=False)),
@@ -547,7 +548,7 @@ def test_a_disk_that_gets_full_is_a_note_and_one_that_is_full_a_problem(percent,
                 f"web2: the disk of /data/shared/brick gets full: {10 * percent} of 1000 MiB are "
                 "free",
                 "web2",
-                "make room while there is time: /srv/shared is full when it is",
+                "make room while there is time: what is then written is on the others only",
             ),
         )
 

@@ -31,7 +31,7 @@ CREATE, SET, START, MOUNT = map(
     step, (VolumeAct.CREATE, VolumeAct.SET, VolumeAct.START, VolumeAct.MOUNT)
 )
 GROWN = replace(SHARED, bricks=(*SHARED.bricks, NEW))
-GROW = step(VolumeAct.GROW, GROWN, NEW)
+GROW = replace(step(VolumeAct.GROW, GROWN, NEW), copies=4)
 STEPS = [PROBE, CREATE, SET, START, MOUNT, GROW]
 OF_GLUSTER = [CREATE, SET, START, GROW]
 AND_WORDS = pytest.mark.parametrize("one", OF_GLUSTER, ids=lambda one: one.act.value)
@@ -90,7 +90,7 @@ WORDS = [
     (START, ["volume start shared"]),
     (GROW, [f"volume add-brick shared replica 4 {NEW}", "volume heal shared full"]),
     (
-        step(VolumeAct.GROW, replace(GROWN, on_root=True), NEW),
+        replace(GROW, volume=replace(GROWN, on_root=True)),
         [f"volume add-brick shared replica 4 {NEW} force", "volume heal shared full"],
     ),
 ]

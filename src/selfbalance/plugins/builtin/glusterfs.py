@@ -144,7 +144,8 @@ now=$(number cluster.op-version)
 most=$(number cluster.max-op-version)
 [ -n "$now" ] && [ -n "$most" ] || {{ echo 'gluster does not tell its op-version' >&2; exit 1; }}
 [ "$now" -lt "$most" ] || {{ echo "op-version is $now already"; exit 0; }}
-old=$(gluster volume status all clients | awk -v most="$most" \
+clients=$(gluster volume status all clients) || {{ echo "no clients: $clients" >&2; exit 1; }}
+old=$(printf '%s\\n' "$clients" | awk -v most="$most" \
     '$1 ~ /:[0-9]+$/ && $4 ~ /^[0-9]+$/ && $4 + 0 < most + 0 {{ print $1 }}' | sort -u)
 [ -z "$old" ] || {{ echo "clients of an older version would be cut off:" $old >&2; exit 1; }}
 gluster --mode=script volume set all cluster.op-version "$most" >/dev/null
@@ -167,18 +168,22 @@ def _filled(script: str, cluster: Cluster) -> str:
 
 
 def _stop(cluster: Cluster, _node: Node) -> str:
+    """Unmount, end glusterd and its bricks, and keep a copy of what it knows."""
     return _filled(_STOP, cluster)
 
 
 def _start(cluster: Cluster, _node: Node) -> str:
+    """Start glusterd twice, mount, and ask for heals."""
     return _filled(_START, cluster)
 
 
 def _restore(cluster: Cluster, _node: Node) -> str:
+    """Put back what glusterd knew."""
     return _filled(_RESTORE, cluster)
 
 
 def _finalize(cluster: Cluster) -> str:
+    """Raise the op-version to the highest that all know."""
     return _filled(_FINALIZE, cluster)
 
 

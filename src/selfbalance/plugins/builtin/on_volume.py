@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfbalance.model import Cluster
-from selfbalance.plugins.builtin.folders import LOCAL, LOCAL_FOLDER, body_of_load, body_of_save
+from selfbalance.plugins.builtin.folders import LOCAL_FOLDER, body_of_load, body_of_save
 from selfbalance.plugins.spec import Register, hook
 from selfbalance.plugins.things import SnapshotStore
 
@@ -20,10 +20,6 @@ saved_in() {{ folder=$1; shift
 }}
 loaded_from() {{ folder=$1; shift
 {body_of_load("$folder")}
-}}
-own() {{ {LOCAL.save}
-}}
-own_back() {{ {LOCAL.load}
 }}
 """
 
@@ -43,7 +39,7 @@ then
     return 0
 fi
 echo "the volume is not writable${{mount:+ at $mount}}: snapshot $1 is kept on the node instead" >&2
-own "$1" <"$copy"; kept=$?
+saved_in {LOCAL_FOLDER} "$1" <"$copy"; kept=$?
 rm -f "$copy"
 return $kept\
 """
@@ -53,7 +49,7 @@ _LOAD = f"""\
 if [ -n "$mount" ] && [ -e "$shared/$1" ] && [ ! "{LOCAL_FOLDER}/$1" -nt "$shared/$1" ]; then
     loaded_from "$shared" "$@"
 else
-    own_back "$@"
+    loaded_from {LOCAL_FOLDER} "$@"
 fi\
 """
 
