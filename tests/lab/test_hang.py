@@ -38,5 +38,7 @@ def _busy(site: Site, node: str) -> Iterator[None]:
     """Keep its only CPU busy: the sync daemon's thread has no turn before it is to stop."""
     loops = "for n in 1 2 3; do while :; do :; done & done; wait"
     site.lab.run(node, f"systemd-run --quiet --unit busy sh -c '{loops}'")
-    yield
-    site.lab.run(node, "systemctl stop busy")
+    try:
+        yield
+    finally:
+        site.lab.run(node, "systemctl stop busy")
