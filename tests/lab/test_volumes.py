@@ -42,11 +42,10 @@ def three(volumes_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture
-def well(three: Site) -> Iterator[Site]:
-    """The cluster, well before a test and after it."""
-    three.wait_until_healthy()
-    yield three
-    three.wait_until_healthy(120)
+def well(three: Site) -> Site:
+    """The cluster, well before a test."""
+    three.wait_until_healthy(180)
+    return three
 
 
 def test_three_bare_nodes_share_a_mounted_healed_volume_after_one_run(three: Site) -> None:
@@ -148,6 +147,7 @@ def test_a_node_that_joins_is_healed_before_it_gets_clients(well: Site) -> None:
     well.described = FOUR
     with _Watch(well, "192.0.2.14") as watch:
         run = well.deploy()
+    print(run.text)
     assert "give volume shared a copy at 192.0.2.14" in run.text
     assert watch.copied == there, "it got weight before its copy was whole"
     assert check(well.lab, "web4") == check(well.lab, "web4", f"{BRICK}/files") == there
