@@ -1,0 +1,2 @@
+{% include "agree_woken.sh" %}
+{% include "agree_back.sh" %}
