@@ -152,10 +152,17 @@ def _under_load(site: Site, what: str, rows: list[Row], *flags: str) -> tuple[Fi
             said = client.communicate(timeout=30)[0]  # it ends as its standard input does
         files = Files(worked(said), on_nodes.stop())
     rows.append(row)
-    print(f"\n{row}\n{row.reasons}\n{files}")
+    print(f"\n{row}\n{row.reasons}\n{files}\nprobes failed at {_times(row)}")
     assert [*files.web.failures, *(f for did in files.nodes.values() for f in did.failures)] == []
     assert (row.failed, row.lost) == (0, 0)
     return files, runs[0]
+
+
+def _times(row: Row) -> str:
+    """When probes failed, by the clock of the journal, UTC."""
+    offset = time.time() - time.monotonic()
+    began = (time.gmtime(probe.began + offset) for probe in row.report.failed_probes)
+    return ", ".join(dict.fromkeys(time.strftime("%H:%M:%S", each) for each in began)) or "no time"
 
 
 def _assert_whole(site: Site, files: Files) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from selfbalance.desired import DesiredNode, DesiredVolume
 from selfbalance.gates.view import View
 from selfbalance.observed import HealCount, NodeState, SeenSettings, SeenVolume
-from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED
+from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED, UNANSWERED
 from selfbalance.plugins import Problem, Verdict
 
 FULL_PERCENT = 2
@@ -309,8 +309,12 @@ def _heals(
     if not seen.heals and not reasons:
         reasons = {"nobody has counted"}
     for said in sorted(reasons):
+        # Gluster takes a lock for each entry that it counts, and waits for whoever heals it or writes.
         yield Problem(
-            f"what of {volume.name} has to be healed is not known: {said}", None, f"{info} summary"
+            f"what of {volume.name} has to be healed is not known: {said}",
+            None,
+            f"{info} summary",
+            passes=said.startswith(UNANSWERED) and _all_online(volume, seen),
         )
     counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
     for brick, said in sorted((brick, said) for brick, said in counts if isinstance(said, str)):
@@ -337,6 +341,11 @@ def _heals(
             f"it goes on by itself; {info} summary",
             passes=True,
         )
+
+
+def _all_online(volume: DesiredVolume, seen: SeenVolume) -> bool:
+    healers = (brick.partition(":")[0] for brick in volume.bricks)
+    return all(map(seen.bricks.get, volume.bricks)) and all(map(seen.healers.get, healers))
 
 
 def _count(sample: Mapping[str, HealCount | str], brick: str) -> HealCount | str:

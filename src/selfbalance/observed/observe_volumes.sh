@@ -7,9 +7,11 @@ section() { printf '##%s %s\n' "$1" "$2"; }
 
 # Somebody else's transaction ends soon; whatever else gluster answers, it answers again.
 ask() {
+    patience_s=$1
+    shift
     tries=0
     while :; do
-        said=$(timeout {{ patience_s }} gluster --mode=script --xml volume "$@" 2>&1)
+        said=$(timeout "$patience_s" gluster --mode=script --xml volume "$@" 2>&1)
         code=$?
         tries=$((tries + 1))
         case $said in
@@ -21,7 +23,7 @@ ask() {
     done
     # Where gluster refuses, its XML says why, whatever the code is.
     case $code,$said in
-    124,*) echo "!gluster did not answer within {{ patience_s }} s" ;;
+    124,*) echo "!{{ unanswered }} $patience_s s" ;;
     *,\<\?xml*) printf '%s\n' "$said" ;;
     *) printf '!%s\n' "${said:-gluster ended with $code}" | head -n 1 ;;
     esac
@@ -29,12 +31,15 @@ ask() {
 
 for volume in {{ volumes }}; do
     section status "$volume"
-    ask status "$volume"
+    ask {{ status_s }} status "$volume"
     section heal "$volume"
-    ask heal "$volume" info summary
+    first=$(ask {{ heal_s }} heal "$volume" info summary)
+    printf '%s\n' "$first"
     # One count of nothing is no proof: an index is read while it is written.
     section again "$volume"
-    sleep 1
-    ask heal "$volume" info summary
+    case $first in
+    !*) printf '%s\n' "$first" ;;
+    *) sleep 1 && ask {{ heal_s }} heal "$volume" info summary ;;
+    esac
 done
 section end -

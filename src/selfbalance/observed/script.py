@@ -11,12 +11,16 @@ from jinja2 import Environment, StrictUndefined
 
 from selfbalance.desired import DesiredNode, DesiredVolume, places
 from selfbalance.model import Cluster
+from selfbalance.observed.volumes import UNANSWERED
 
 CANARY_S = 10
 """How long a mount may take to write a word and read it again, in seconds."""
 
-ANSWER_S = 30
-"""How long gluster may take for an answer about a whole volume, in seconds."""
+STATUS_S = 30
+"""How long gluster may take to say what is online, in seconds."""
+
+HEAL_S = 90
+"""How long it may take to count what has to be healed, in seconds: each entry costs it a lock."""
 
 
 def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
@@ -73,7 +77,12 @@ def volumes_script(volumes: Iterable[DesiredVolume]) -> str:
     return (
         _environment()
         .from_string(_text("observe_volumes.sh"))
-        .render(volumes=_words(volume.name for volume in volumes), patience_s=ANSWER_S)
+        .render(
+            volumes=_words(volume.name for volume in volumes),
+            unanswered=UNANSWERED,
+            status_s=STATUS_S,
+            heal_s=HEAL_S,
+        )
     )
 
 

@@ -16,6 +16,9 @@ CONNECTED_IN_CLUSTER = 3
 REJECTED = 6
 """States of a peer (glusterd-sm.h, `glusterd_friend_sm_state_t`)."""
 
+UNANSWERED = "gluster did not answer within"
+"""What stands in place of an answer that did not come in time."""
+
 _HEALER = "Self-heal Daemon"
 
 
