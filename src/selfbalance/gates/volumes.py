@@ -309,7 +309,7 @@ def _heals(
     if not seen.heals and not reasons:
         reasons = {"nobody has counted"}
     for said in sorted(reasons):
-        # Gluster takes a lock for each entry that it counts, and waits for whoever heals it or writes.
+        # Gluster takes a lock for each entry that it counts: it waits for who heals it, or writes.
         yield Problem(
             f"what of {volume.name} has to be healed is not known: {said}",
             None,

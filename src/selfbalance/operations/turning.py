@@ -291,6 +291,7 @@ class Steps:
     def soak(self, node: str) -> None:
         """Look until the cluster was well so often in a row, and for so long."""
         deadline = time.monotonic() + self.options.soak_s + self.options.patience_s
+        healed_by = time.monotonic() + self.options.heal_s
         pace_s = min(self.options.soak_s / (SAMPLES - 1), PACE_S)
         good, since = 0, 0.0
         left_out = {each.name for each in self.ready.cluster.nodes} - taking_part()
@@ -303,7 +304,8 @@ class Steps:
                 self.book.look(view, wrong, node, good, SAMPLES)
                 if good >= SAMPLES and began - since >= self.options.soak_s:
                     return
-                if wrong and time.monotonic() >= deadline:
+                only_time = all(problem.passes for problem in wrong)
+                if wrong and time.monotonic() >= (healed_by if only_time else deadline):
                     show(view, verdicts)
                     its_own = _concerns(wrong, node)
                     kind = OperationError if its_own else OthersUnwellError
