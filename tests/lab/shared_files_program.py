@@ -15,7 +15,7 @@ import time
 from urllib.parse import urlsplit
 
 SIZE = 8192
-PACE_S = 0.25
+PACE_S = 0.5
 
 
 def content(name, size):

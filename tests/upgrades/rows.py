@@ -63,14 +63,17 @@ def measure_upgrade(
     what: str,
     *,
     session_s: int = SESSION_S,
+    sessions: int = SESSIONS,
+    probe_interval_s: float = PROBE_INTERVAL_S,
+    most_s: float = MOST_S,
 ) -> Row:
-    """Keep 200 downloads and 25 probes a second at the VIP while `act` upgrades; count all."""
+    """Keep downloads and probes going at the VIP while `act` upgrades; count all."""
     load = lab.steady_load(
         f"http://{VIP}",
-        sessions=SESSIONS,
-        probe_interval=PROBE_INTERVAL_S,
+        sessions=sessions,
+        probe_interval=probe_interval_s,
         session_seconds=session_s,
-        most_s=MOST_S,
+        most_s=most_s,
     )
     with noted_stalls() as stalls, load:
         time.sleep(BEFORE_S)
@@ -78,7 +81,7 @@ def measure_upgrade(
         act()
         seconds = time.monotonic() - began
         time.sleep(AFTER_S)
-        assert time.monotonic() - began < MOST_S - BEFORE_S, "the load ended before the upgrade"
+        assert time.monotonic() - began < most_s - BEFORE_S, "the load ended before the upgrade"
         report = load.report()
     excused = sum(map(stalls.excuse, report.failed_probes))
     return Row(
