@@ -167,6 +167,7 @@ FULL = (
 )
 REMOUNT = "on web2: systemctl restart 'srv-shared.mount'"
 UNANSWERED = "Failed to process entries completely. (Transport endpoint is not connected)"
+LATE = "gluster did not answer within 90 s"
 SUMMARY = "on web1: gluster volume heal shared info summary"
 HEALS = f"it goes on by itself; {SUMMARY}"
 SPLIT = (
@@ -332,6 +333,11 @@ FAULTS: dict[str, tuple[Callable[[Look], object], Problem]] = {
         whole(unknown={"heal": "no", "again": "no"}, heals=()),
         Problem("what of shared has to be healed is not known: no", None, SUMMARY),
     ),
+    "counts that take too long": (
+        whole(unknown={"heal": LATE, "again": LATE}, heals=()),
+        Problem(f"what of shared has to be healed is not known: {LATE}", None, SUMMARY,
+                passes=True),
+    ),
     "the second count unknown": (
         whole(unknown={"again": "no"}, heals=(NOTHING,)),
         Problem("what of shared has to be healed is not known: no", None, SUMMARY),
@@ -394,6 +400,16 @@ def test_a_healthy_volume_has_no_problem(cluster):
     assert list(judge(look.view, PLUGINS)) == [
         "nodes", "vip", "director", "realservers", "volumes", "kernel", "drift",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("away", ["bricks", "healers"])
+def test_a_count_that_takes_too_long_does_not_pass_where_a_copy_is_away(away):
+    """Then nobody heals: what is not known is a problem like others."""
+    known = {"bricks": {ONE: True, THREE: True}, "healers": {"192.0.2.11": True}}[away]
+    look = whole(unknown={"heal": LATE, "again": LATE}, heals=(), **{away: known})(Look(SHARING))
+
+    unknown = [p for p in verdict(look).problems if LATE in p.what]
+    assert [problem.passes for problem in unknown] == [False]
 
 
 def test_two_volumes_of_four_nodes():
