@@ -94,7 +94,7 @@ def careful(host: Host) -> Options:
 def _finalize(host: Host) -> bool:
     """Return whether `--data` asks for what cannot be undone. Raises `PyinfraError`."""
     said = getattr(host.data, "finalize", False)
-    if said not in (True, False, "true", "false"):
+    if not isinstance(said, bool) and said not in ("true", "false"):
         raise PyinfraError(f"--data finalize={said}: true or false; nothing was changed")
     asked = said in (True, "true")
     component = str(getattr(host.data, "component", None))

@@ -137,6 +137,94 @@ def test_a_cluster_that_is_not_well_is_not_touched(ready):
     assert left_behind(ready) == []
 
 
+HEALING = """\
+from pathlib import Path
+
+from selfbalance.plugins import Problem, Verdict, hook
+
+LEFT = Path(__file__).with_name("left")
+
+
+@hook
+def register_gates(register):
+    register("healing", healing)
+
+
+def healing(view):
+    \"\"\"One file fewer each time that somebody looks.\"\"\"
+    left = int(LEFT.read_text())
+    LEFT.write_text(str(max(0, left - 1)))
+    said = f"{left} files are still to be healed"
+    return Verdict("healed", (Problem(said, None, "wait", passes=True),) if left else ())
+"""
+
+
+@pytest.fixture
+def healing(ready):
+    """The same with a gate that needs time only."""
+    (ready.path / "plugins").mkdir()
+    ready.write("plugins/healing.py", HEALING)
+    ready.write("plugins/left", "4")
+    return ready
+
+
+def test_what_only_takes_time_is_said_and_not_waited_for_beforehand(healing):
+    run = upgrade(healing)
+
+    assert run.status == 1
+    assert "4 files are still to be healed; nothing was touched" in run.said
+    assert "wait for that by --data wait=SECONDS" in run.said
+    assert installed(healing) == {name: [] for name in NAMES}
+    assert left_behind(healing) == []
+
+
+def test_what_only_takes_time_is_waited_for_if_the_operator_has_it(healing):
+    run = upgrade(healing, "--data", "wait=60")
+
+    assert run.status == 0, run.said
+    assert "1 files are still to be healed" in run.said
+    assert versions(healing) == dict.fromkeys(NAMES, NEW)
+
+
+def test_what_only_takes_time_puts_no_node_back(healing):
+    """After a node's act it is waited for, and where that is too long nothing is undone."""
+    healing.write("plugins/left", "0")
+    text = HEALING.replace("LEFT.read_text())", "LEFT.read_text()) or 9 * bool(DONE(view))")
+    done = (
+        f'\nDONE = lambda v: [s for s in v.state.seen if s.packages.get("keepalived") == "{NEW}"]\n'
+    )
+    healing.write("plugins/healing.py", text + done)
+
+    run = upgrade(healing, "--data", "heal_timeout=0")
+
+    assert run.status == 1
+    assert "files are still to be healed after 0 s; nothing is undone" in run.said
+    assert versions(healing) == {"web1": OLD, "web2": NEW, "web3": OLD}
+    healing.write("plugins/left", "0")
+    healing.write("plugins/healing.py", HEALING)
+    again = upgrade(healing)
+    assert again.status == 0, again.said
+    assert versions(healing) == dict.fromkeys(NAMES, NEW)
+    assert left_behind(healing) == []
+
+
+@pytest.mark.parametrize("said", ["perhaps", "1"])
+def test_what_cannot_be_undone_is_asked_for_in_clear_words(ready, said):
+    run = upgrade(ready, "--data", f"finalize={said}")
+
+    assert run.status == 1
+    assert f"finalize={said}: true or false" in run.said
+    assert run.changes == []
+
+
+def test_a_component_without_it_has_nothing_to_finalize(ready):
+    run = upgrade(ready, "--data", "finalize=true")
+
+    assert run.status == 1
+    assert "component 'keepalived' has nothing to finalize" in run.said
+    assert run.changes == []
+
+
 def test_a_version_that_does_not_start_is_put_back_and_no_other_node_is_touched(ready):
     offer(ready, BROKEN, OLD)
 
