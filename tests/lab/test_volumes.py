@@ -142,7 +142,7 @@ def test_snapshots_lie_on_the_volume_and_with_a_word_on_the_node_while_it_is_not
 
 
 def test_a_node_that_joins_is_healed_before_it_gets_clients(well: Site) -> None:
-    write(well.lab, "web1", 100, 65536, "many")
+    write(well.lab, "web1", 60, 65536, "many")
     there = check(well.lab, "web1")
     well.described = FOUR
     with _Watch(well, "192.0.2.14") as watch:
