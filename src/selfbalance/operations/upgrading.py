@@ -129,6 +129,12 @@ class Upgrading:
                     f"{node.name} could not be observed: {node.reason}; nothing was changed; mend "
                     "it, or leave it out with --limit"
                 )
+        absent = [each.name for each in self.hosts if each.name not in taking_part()]
+        if self.options.finalize and absent:
+            raise UpgradeError(
+                f"{' and '.join(absent)} would be shut out by finalize, which cannot be undone; "
+                "nothing was changed; leave --limit out, or finalize=true"
+            )
         for seen in state.seen:
             if "upgrade" in seen.unknown:
                 raise UpgradeError(

@@ -217,6 +217,31 @@ def test_what_cannot_be_undone_is_asked_for_in_clear_words(ready, said):
     assert run.changes == []
 
 
+FINAL = """\
+from selfbalance.plugins import Component, Upgrade, hook
+
+
+@hook
+def register_components(register):
+    way = Upgrade(packages=("keepalived",), finalize=lambda cluster: "true")
+    register("final", Component("its own", (), (), upgrade=way))
+"""
+
+
+def test_what_cannot_be_undone_is_not_done_without_a_node(ready):
+    """One that is away has not been asked, and could not come back."""
+    (ready.path / "plugins").mkdir()
+    ready.write("plugins/final.py", FINAL)
+
+    run = ready.run(
+        "upgrade", "--data", "component=final", "--data", "finalize=true", *QUICK, "--limit", "web1"
+    )
+
+    assert run.status == 1
+    assert "web2 and web3 would be shut out by finalize" in run.said
+    assert run.changes == []
+
+
 def test_a_component_without_it_has_nothing_to_finalize(ready):
     run = upgrade(ready, "--data", "finalize=true")
 
