@@ -11,7 +11,7 @@ ask() {
     shift
     tries=0
     while :; do
-        said=$(timeout "$patience_s" gluster --mode=script --xml volume "$@" 2>&1)
+        said=$(timeout "$patience_s" nice gluster --mode=script --xml volume "$@" 2>&1)
         code=$?
         tries=$((tries + 1))
         case $said in
@@ -35,10 +35,10 @@ for volume in {{ volumes }}; do
     section heal "$volume"
     first=$(ask {{ heal_s }} heal "$volume" info summary)
     printf '%s\n' "$first"
-    # One count of nothing is no proof: an index is read while it is written.
+    # One count of nothing is no proof: an index is read while it is written. One of something is.
     section again "$volume"
     case $first in
-    !*) printf '%s\n' "$first" ;;
+    !* | *HealPending\>[1-9]* | *Healing\>[1-9]*) printf '%s\n' "$first" ;;
     *) sleep 1 && ask {{ heal_s }} heal "$volume" info summary ;;
     esac
 done

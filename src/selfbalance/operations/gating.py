@@ -1,4 +1,4 @@
-"""Gates between two acts: asked again and again, a second apart, for as long as patience lasts."""
+"""Gates between two acts: asked again and again, for as long as patience lasts."""
 
 from __future__ import annotations
 
@@ -59,18 +59,19 @@ class Gates:
     def ask(
         self, pending: set[str], state: ClusterState | None, but_passing: bool = False
     ) -> tuple[View, dict[str, Verdict]]:
-        """Judge a state, and if it is bad, or there is none yet, look again, a second apart.
+        """Judge a state, and if it is bad, or there is none yet, look again.
 
         With `but_passing`, what passes by itself is not waited for.
         """
         deadline = time.monotonic() + self.patience_s
         while True:
+            began = time.monotonic()
             seen = state or look_at_all(self.hosts)
             view, verdicts = self.judged(seen)
             waited_for = [p for p in self._new(verdicts, pending) if not (but_passing and p.passes)]
             if not waited_for or time.monotonic() >= deadline:
                 return view, verdicts
-            time.sleep(1)
+            _pause_after(began)
             state = None
 
     def healed(
@@ -82,6 +83,7 @@ class Gates:
         """
         deadline = time.monotonic() + within_s
         while True:
+            began = time.monotonic()
             view, verdicts = self.ask(pending, None, but_passing=True)
             problems = self._new(verdicts, pending)
             if not problems or not all(problem.passes for problem in problems):
@@ -89,7 +91,7 @@ class Gates:
             tell(problems[0].what)
             if time.monotonic() >= deadline:
                 return view, verdicts
-            time.sleep(1)
+            _pause_after(began)
 
     def judged(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
         """Judge by what follows from this very look; what it leaves open is a problem itself."""
@@ -111,6 +113,11 @@ class Gates:
             for each in problems_of(verdicts)
             if each.node not in pending and each.what not in self.known
         ]
+
+
+def _pause_after(began: float) -> None:
+    """Let nodes work for their clients at least as long as they were looked at, and a second."""
+    time.sleep(max(1.0, time.monotonic() - began))
 
 
 _FACTS_REMEDY = "mend that first: until then, files that follow from facts seem changed"

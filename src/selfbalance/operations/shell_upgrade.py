@@ -66,9 +66,12 @@ UNIT = "selfbalance-upgrade.service"
 
 
 def fetch(versions: Mapping[str, str]) -> str:
-    """Download packages in these versions, and whatever they need; install nothing."""
+    """Download packages in these versions, and whatever they need; install nothing.
+
+    Clients go first: the node serves meanwhile.
+    """
     return (
-        "DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -y --download-only "
+        "DEBIAN_FRONTEND=noninteractive LC_ALL=C nice apt-get -q -y --download-only "
         "-o DPkg::Lock::Timeout=120 --allow-downgrades --no-install-recommends install "
         f"{_words(f'{name}={version}' for name, version in versions.items())} </dev/null"
     )

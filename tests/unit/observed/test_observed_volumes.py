@@ -677,6 +677,20 @@ def test_the_script_asks_status_once_and_counts_twice(programs, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "count", ["numberOfEntriesInHealPending", "numberOfEntriesPossiblyHealing"]
+)
+def test_a_count_of_something_is_not_counted_again(programs, tmp_path, count):
+    """Only that nothing is left has to be seen twice."""
+    left = f"{cat('heal')} | sed 's/<{count}>0/<{count}>12/'"
+    asks = f'case "$*" in *status*) {cat("status")} ;; *) {left} ;; esac'
+
+    state = answered(programs, f'echo "$@" >>"{tmp_path}/asked"; {asks}')
+
+    assert [{each.pending for each in sample.values()} for sample in state.heals] == [{12}, {12}]
+    assert len((tmp_path / "asked").read_text().splitlines()) == 2
+
+
 BUSY = [
     "Another transaction is in progress for shared. Please try again after some time.",
     "Locking failed on 192.0.2.12. Please check log file for details.",
@@ -732,6 +746,48 @@ def test_a_refusal_is_read_in_its_own_words(programs):
     state = answered(programs, f"cat <<'X'\n{refused}X\n")
 
     assert {*state.unknown.values()} == {"Volume shared does not exist"}
+
+
+# --- what a node's own gluster says ---
+
+
+def told(programs: Programs, gluster: str) -> NodeState:
+    """What is read of a node where `gluster` is this script."""
+    programs("gluster", gluster)
+    text = observation_script(SHARING, desired(SHARING)["web1"])
+    functions = text[text.index("section() {") : text.index("look() {")]
+    part = text[text.index("    said=$(printf") : text.index('    # Lines of "VOLUME KEY VALUE')]
+    ran = programs.run(functions + part)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    pool, _, volumes = ran.stdout.removeprefix("##pool\n").partition("##volumes\n")
+    whole = printed(healthy(SHARING)["web1"], desired(SHARING)["web1"])
+    whole = with_section(whole, "pool", pool.splitlines())
+    return parse("web1", with_section(whole, "volumes", volumes.splitlines()))
+
+
+SESSION = (
+    'read -r first; read -r second; [ "$first, $second" = "peer status, volume info" ] || exit 1; '
+)
+
+
+def test_peers_and_settings_are_asked_in_one_session(programs):
+    state = told(programs, f"{SESSION}{cat('peers-rejected')}; {cat('info')}")
+
+    assert state.unknown == {}
+    assert {each.state for each in state.gluster_peers} == {6, 3}
+    assert state.volumes["shared"] == node(volumes=INFO).volumes["shared"]
+
+
+@pytest.mark.parametrize("said", ["", "echo Connection failed.; exit 110"])
+def test_a_glusterd_that_is_away_tells_neither(programs, said):
+    state = told(programs, said)
+
+    assert {*state.unknown} == {"pool", "volumes"}
+    assert "does glusterd run?" in state.unknown["pool"]
+
+
+def test_a_session_that_ends_in_the_middle_tells_the_first_only(programs):
+    assert {*told(programs, f"{SESSION}{cat('peers-rejected')}").unknown} == {"volumes"}
 
 
 # --- the look at copies ---
