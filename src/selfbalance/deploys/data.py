@@ -91,12 +91,22 @@ def careful(host: Host) -> Options:
     )
 
 
+def going_back(host: Host) -> bool:
+    """Return whether `--data rollback=true` asks to undo the last change. Raises `PyinfraError`."""
+    return _yes(host, "rollback")
+
+
+def _yes(host: Host, key: str) -> bool:
+    """Return what `--data KEY` says, false unless it is there. Raises `PyinfraError`."""
+    said = getattr(host.data, key, False)
+    if not isinstance(said, bool) and said not in ("true", "false"):
+        raise PyinfraError(f"--data {key}={said}: true or false; nothing was changed")
+    return said in (True, "true")
+
+
 def _finalize(host: Host) -> bool:
     """Return whether `--data` asks for what cannot be undone. Raises `PyinfraError`."""
-    said = getattr(host.data, "finalize", False)
-    if not isinstance(said, bool) and said not in ("true", "false"):
-        raise PyinfraError(f"--data finalize={said}: true or false; nothing was changed")
-    asked = said in (True, "true")
+    asked = _yes(host, "finalize")
     component = str(getattr(host.data, "component", None))
     found = dict(deployment_of(host).plugins.components.items()).get(component)
     if asked and (found is None or found.upgrade is None or found.upgrade.finalize is None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -87,9 +89,32 @@ def keepalived_conf(
         drainable=[_drainable(each) for each in cluster.nodes if node.director],
         lvs_method=forwarding.lvs_method,
         password=password,
+        dialect=dialect(cluster, password),
         events=places.EVENTS,
         namespace=NAMESPACE,
     )
+
+
+def dialect(cluster: Cluster, password: str | None) -> str:
+    """Return a short word for what VRRP peers have to agree on; another one is another language.
+
+    A peer drops adverts of another version, VRID, secret or address, and with version 2 of another
+    interval (keepalived/vrrp/vrrp.c, `vrrp_check_packet`). The word is too short to lead back to
+    the secret.
+    """
+    spoken = [
+        cluster.vrrp.version,
+        cluster.vrrp.unicast,
+        SLOW_ADVERTS_S if cluster.vrrp.version == 2 else None,
+        password,
+        *((each.vrid, str(_advertised(each))) for each in cluster.instances),
+    ]
+    return hashlib.sha256(json.dumps(spoken).encode()).hexdigest()[:6]
+
+
+def _advertised(instance: VrrpInstance) -> IPAddress:
+    """Return the one VIP that adverts name: others may come and go without the peers' consent."""
+    return next(vip for vip in instance.vips if vip.version == instance.family)
 
 
 def _advert_interval_s(cluster: Cluster) -> float:
@@ -97,10 +122,10 @@ def _advert_interval_s(cluster: Cluster) -> float:
 
 
 def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
-    """Describe an instance to the template. VIPs of the other family ride along, excluded.
+    """Describe an instance to the template. All VIPs but one ride along, excluded from adverts.
 
-    An advert lists addresses of one family only (RFC 5798, section 5.2.9); see
-    docs/decisions/0005-one-instance-for-both-families.md.
+    An advert lists addresses of one family only (RFC 5798, section 5.2.9), and peers compare them;
+    see docs/decisions/0005-one-instance-for-both-families.md and 0021-changes.md.
     """
     family = instance.family
     return {
@@ -111,8 +136,8 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "demotion_file": _demotion_file(cluster, instance),
         "source": node.address_of(family),
         "peers": [peer.address_of(family) for peer in cluster.peers_of(node) if peer.director],
-        "own": [vip for vip in instance.vips if vip.version == family],
-        "excluded": [vip for vip in instance.vips if vip.version != family],
+        "advertised": _advertised(instance),
+        "excluded": [vip for vip in instance.vips if vip != _advertised(instance)],
     }
 
 

@@ -256,7 +256,7 @@ def _complete(cluster: Cluster) -> None:
         )
     if len(cluster.vips) > MAX_VIPS:
         raise ValueError(
-            f"vips: {len(cluster.vips)} VIPs would not fit into one VRRP advert; "
+            f"vips: {len(cluster.vips)} VIPs are more than was ever tried; "
             f"a cluster has at most {MAX_VIPS}"
         )
 

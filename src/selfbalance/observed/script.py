@@ -55,6 +55,8 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             nodes=_words(node.name for node in cluster.nodes),
             drained=places.DRAINED,
             upgrade=places.UPGRADE,
+            config=places.CONFIG,
+            kept=places.KEPT,
             ports="|".join(f"{port:04X}" for port in sorted({s.port for s in desired.services})),
             drop_in=places.DROP_IN,
             dumps=places.DUMPS,

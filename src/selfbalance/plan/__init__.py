@@ -16,7 +16,8 @@ from selfbalance.plan.node import (
     lacking_modules,
     plan_node,
 )
-from selfbalance.plan.rollout import Rollout, plan_rollout
+from selfbalance.plan.restoring import unrestored
+from selfbalance.plan.rollout import Rollout, Wave, agreement_objection, plan_rollout
 from selfbalance.plan.upgrade import (
     PackageVersions,
     Turn,
@@ -46,7 +47,9 @@ __all__ = [
     "VolumeAct",
     "VolumeStep",
     "VolumesPlan",
+    "Wave",
     "Wish",
+    "agreement_objection",
     "begins_later",
     "brick_objections",
     "by_version",
@@ -62,5 +65,6 @@ __all__ = [
     "read_versions",
     "stranger",
     "together",
+    "unrestored",
     "untold",
 ]

@@ -186,14 +186,17 @@ def test_perl_accepts_the_question_and_it_stands_in_the_script_as_it_is():
 
 
 def test_a_secret_is_neither_asked_for_nor_printed():
-    """The password stands in the configuration, of which only a digest is printed."""
+    """The password stands in the configuration, of which a digest and the second line are read."""
     text = script(WITH_PASSWORD)
 
     assert PASSWORD in desired(WITH_PASSWORD)["web1"].config.content
     assert PASSWORD not in text
     assert "VRRP_PASSWORD" not in text
     readers = [line for line in text.splitlines() if "keepalived.conf" in line]
-    assert [line.split()[0] for line in readers] == ["sha256sum", "stat"]
+    assert [line.split()[0] for line in readers] == ["sha256sum", "stat", "if", "{"]
+    assert readers[3].strip() == (
+        "{ IFS= read -r line && IFS= read -r line; } </etc/keepalived/keepalived.conf"
+    )
 
 
 def test_a_password_in_keepaliveds_dump_is_hidden():
