@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from zlib import crc32
 
@@ -81,7 +80,7 @@ def _desire_node(
             File(places.DROP_IN, rendering.drop_in(node, standby), 0o644),
             *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
-            File(places.DESCRIPTION, _json(cluster), 0o644),
+            File(places.DESCRIPTION, cluster.to_text(), 0o644),
             *mount_files(cluster, node),
             *(_beside_vrrp(cluster, node, plugins, services) if node.director else ()),
         ),
@@ -305,10 +304,6 @@ def _sloppy_tcp(schedulers: Iterable[Scheduler]) -> dict[str, str]:
     not, the packet is served where it arrived (Documentation/networking/ipvs-sysctl.rst).
     """
     return {"net.ipv4.vs.sloppy_tcp": "1" if any(s.consistent for s in schedulers) else "0"}
-
-
-def _json(cluster: Cluster) -> str:
-    return json.dumps(cluster.to_json(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _lines(lines: Iterable[str]) -> str:

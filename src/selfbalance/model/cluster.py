@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -179,6 +180,14 @@ class Cluster(Described):
     def to_json(self) -> object:
         """Serialise for pyinfra's `debug-inventory`. Secrets appear as references only."""
         return self.model_dump(mode="json")
+
+    def to_text(self) -> str:
+        """Return what is described beyond the defaults, as JSON for `from_json`.
+
+        Secrets appear as references only.
+        """
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(said, indent=1, ensure_ascii=False) + "\n"
 
     @property
     def timers(self) -> Detection:

@@ -31,7 +31,7 @@ def from_toml(text: str, place: str) -> Cluster:
 
 
 def from_json(text: str, place: str) -> Cluster:
-    """Read a cluster from what `Cluster.to_json` makes, as text.
+    """Read a cluster from what `Cluster.to_text` makes.
 
     Raises `DescriptionError` with one line that names the place and the key.
     """

@@ -19,7 +19,7 @@ from selfbalance.operations.gating import Gates, untouched
 from selfbalance.operations.keeping import BEFORE, keep_here, keep_there
 from selfbalance.operations.locking import Lock
 from selfbalance.operations.looking import SIGHTS, goes_back, look_at_all, taking_part
-from selfbalance.operations.moment import in_one_moment
+from selfbalance.operations.moment import NobodyActedError, in_one_moment
 from selfbalance.operations.saying import say
 from selfbalance.plan import Act, NodePlan, Rollout, Wave, unrestored
 from selfbalance.plugins import ControllerStore
@@ -89,6 +89,7 @@ class Activating:
 
     def _act(self, wave: Wave) -> None:
         acting = {self.hosts[name]: act for name, act in wave.acts.items()}
+        acted = set(wave.acts)
         try:
             if wave.same_second:
                 in_one_moment(
@@ -96,11 +97,14 @@ class Activating:
                 )
             else:
                 at_once(self._do, acting.items())
+        except NobodyActedError:
+            acted = set()
+            raise
         finally:
             for host in acting:
                 SIGHTS.forget(host)
-                self.moved.add(host.name)
-                self.pending -= {host.name} - self._later(wave)
+            self.moved |= acted
+            self.pending -= acted - self._later(wave)
 
     def _do(self, each: tuple[Host, Act]) -> None:
         host, act = each
@@ -134,15 +138,15 @@ class Activating:
         }
         if not self.live or not back:
             return self._states()
+        acted = [name for name, act in back.items() if act is not Act.NONE]
         say(f"put back: {_names(back)}")
         try:
-            self._put_back(back, wave.same_second)
+            self._put_back(back, wave.same_second and bool(acted))
             self._see_restored(back)
             at_once(lambda name: do(self.hosts[name], shell_kept.forget()), back)
         except PyinfraError as error:
             return f"{error}; {self._states()}; go back: {with_data('rollback=true')}"
-        acted = _names(name for name, act in back.items() if act is not Act.NONE)
-        return f"put back, and as before: {acted or 'none'}; {self._states()}"
+        return f"put back, and as before: {_names(acted) or 'none'}; {self._states()}"
 
     def _put_back(self, acts: Mapping[str, Act], same_second: bool) -> None:
         hosts = {self.hosts[name]: act for name, act in acts.items()}

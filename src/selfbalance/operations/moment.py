@@ -28,25 +28,37 @@ WITHIN_S = 20
 """How long what nodes do in that moment may take, in seconds."""
 
 
+class NobodyActedError(OperationError):
+    """Not everybody could be told of the moment, so it was cancelled."""
+
+
 def in_one_moment(commands: Commands) -> None:
     """Let nodes do what these commands do: each is made of the words that wait for the moment.
 
-    Their clocks are compared with ours first, so they need not be right. Raises `OperationError`:
-    where one cannot be told in time, nobody does anything; where one fails, others have done it.
+    Their clocks are compared with ours first, so they need not be right. Raises
+    `NobodyActedError` where one cannot be told in time, and `OperationError` where one fails: then
+    others have done it.
     """
     hosts = list(commands)
+    try:
+        at = _agree(hosts, commands)
+    except OperationError as error:
+        at_once(partial(ask, command=shell_moment.cancel()), hosts)
+        raise NobodyActedError(f"{error}; nodes were to change at the same second") from None
+    time.sleep(max(0.0, at - time.time()))
+    at_once(_see_ended, hosts)
+
+
+def _agree(hosts: list[Host], commands: Commands) -> float:
+    """Tell all nodes of a moment; returns when it is, by our own clock."""
     ahead = dict(zip(hosts, at_once(_ahead_s, hosts), strict=True))
     apart_ms = 1000 * (max(ahead.values()) - min(ahead.values()))
     say(f"clocks of {' '.join(host.name for host in hosts)} differ by {apart_ms:.0f} ms at most")
     at = time.time() + AHEAD_S
-    try:
-        at_once(partial(_tell, commands=commands, ahead=ahead, at=at), hosts)
-        if time.time() > at - UNSURE_S:
-            raise OperationError("not all nodes could be told in time")
-    except OperationError as error:
-        at_once(partial(ask, command=shell_moment.cancel()), hosts)
-        raise OperationError(f"{error}; nodes were to change at the same second") from None
-    at_once(_see_ended, hosts)
+    at_once(partial(_tell, commands=commands, ahead=ahead, at=at), hosts)
+    if time.time() > at - UNSURE_S:
+        raise OperationError("not all nodes could be told in time")
+    return at
 
 
 def _ahead_s(host: Host) -> float:

@@ -88,7 +88,8 @@ def forget() -> str:
 def settle(going_back: bool) -> str:
     """End a change: what the node had before becomes the last of its earlier configurations.
 
-    One that goes back leaves no such, and what it went back to is earlier no more.
+    If it was described alike, it does not: only what somebody did by hand was put right. A change
+    that goes back leaves none, and what it went back to is earlier no more.
     """
     shifts = "".join(
         f"[ ! -d {number} ] || mv {number} {number + 1}; " for number in range(KEPT - 1, 0, -1)
@@ -99,7 +100,9 @@ def settle(going_back: bool) -> str:
     end = (
         f"if [ -e before/back ]; then rm -rf 1; {returns}fi; rm -rf before"
         if going_back
-        else f"rm -rf before/back {KEPT}; {shifts}mv before 1"
+        else f"path={places.DESCRIPTION}; "
+        'if tar -x -O -f before/files.tar "${path#/}" 2>/dev/null | cmp -s - "$path"; '
+        f"then rm -rf before; else rm -rf before/back {KEPT}; {shifts}mv before 1; fi"
     )
     return f"set -e; [ -d {_BEFORE} ] || exit 0; cd {places.KEPT}; {end}; sync ."
 

@@ -219,6 +219,17 @@ def test_what_an_older_version_deployed_has_no_description(node):
     assert described(node) is None
 
 
+def test_what_is_described_alike_is_no_earlier_configuration(node):
+    """Somebody's edit by hand was put right: to go back leads to another description."""
+    deploy(node, "0")
+    change(node, "1")
+    node.write(places.GUARD, "edited")
+    change(node, "1")
+
+    assert described(node) == "0"
+    assert [each.name for each in node.path(places.KEPT).iterdir()] == ["1"]
+
+
 def test_a_change_that_changed_nothing_ends_at_once(node):
     good(node, shell_kept.settle(going_back=False))
     assert node.files == {}

@@ -1,4 +1,4 @@
-"""In which order nodes activate: a BACKUP first, the MASTER last; where they must, in one moment."""
+"""In which order nodes activate: BACKUPs first, the MASTER last; or all in one moment."""
 
 from __future__ import annotations
 
