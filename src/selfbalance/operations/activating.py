@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from pyinfra.api.exceptions import OperationError, PyinfraError
@@ -43,24 +43,24 @@ class Activating:
         self.before: dict[str, NodeState] = SIGHTS.first_of(hosts)
         self.kept = {seen.name for seen in state.seen if seen.changing}
         self.pending = {name for wave in rollout.waves for name in wave.acts}
-        self.moved, self.done = set[str](), set[str]()
+        self.acted: list[Wave] = []
 
     def carry_out(self) -> None:
-        """Let every wave act, behind gates. Raises `OperationError` where it has to stop."""
+        """Let every wave act, behind gates. Raises `OperationError` where it has to stop.
+
+        Then all is as it was: no node has the new configuration.
+        """
         lock = Lock.of_cluster(list(self.hosts.values()), harm="keepalived was touched nowhere")
         with lock.held():
             for wave in self.rollout.waves:
                 if lock.lost:
-                    raise OperationError(f"stopped: {lock.lost}; {self._states()}")
+                    raise OperationError(f"stopped: {lock.lost}; {untouched(self.pending)}")
                 self._keep_snapshots(wave)
                 try:
                     self._act(wave)
-                    self.gates.wait(self.pending, after=_names(wave.acts))
+                    self._prove(wave)
                 except OperationError as error:
-                    raise OperationError(f"{error}; {self._undo(wave)}") from None
-                self.done |= {name for name in wave.acts if name not in self.pending}
-                if self.live:
-                    say(f"keepalived: {wave.words}: done, and well")
+                    raise OperationError(f"{error}; {self._undo()}") from None
 
     # --- forward
 
@@ -88,83 +88,106 @@ class Activating:
             raise type(error)(f"{name}: no snapshot could be kept: {error}") from None
 
     def _act(self, wave: Wave) -> None:
-        acting = {self.hosts[name]: act for name, act in wave.acts.items()}
-        acted = set(wave.acts)
+        earlier = {name for each in self.acted for name in each.acts}
+        commands = {
+            self.hosts[name]: partial(self._command, name, act, name in earlier)
+            for name, act in wave.acts.items()
+        }
+        self.acted.append(wave)  # It may have, whatever goes wrong.
+        later = {n for each in self.rollout.waves[len(self.acted) :] for n in each.acts}
         try:
             if wave.same_second:
-                in_one_moment(
-                    {host: partial(self._command, host.name, act) for host, act in acting.items()}
-                )
+                in_one_moment(commands)
             else:
-                at_once(self._do, acting.items())
+                at_once(partial(self._do, wave=wave, commands=commands), commands)
         except NobodyActedError:
-            acted = set()
+            self.acted.remove(wave)
             raise
         finally:
-            for host in acting:
+            for host in commands:
                 SIGHTS.forget(host)
-            self.moved |= acted
-            self.pending -= acted - self._later(wave)
+            self.pending -= {*wave.acts} - later if wave in self.acted else set()
 
-    def _do(self, each: tuple[Host, Act]) -> None:
-        host, act = each
-        say(f"{host.print_prefix}{act.value} keepalived")
+    def _do(self, host: Host, wave: Wave, commands: Mapping[Host, partial[str]]) -> None:
+        verb = wave.acts[host.name].value
+        say(f"{host.print_prefix}{verb} keepalived")
         try:
-            do(host, self._command(host.name, act))
+            do(host, commands[host]())
         except OperationError as error:
             raise OperationError(
-                f"{host.name}: keepalived did not {act.value}: {error}; "
+                f"{host.name}: keepalived did not {verb}: {error}; "
                 f"on {host.name}: journalctl -u keepalived -n 50"
             ) from None
 
-    def _command(self, name: str, act: Act, at: str = "") -> str:
-        plan = self.plans[name]
-        config = plan.config if name not in self.moved else None
+    def _command(self, name: str, act: Act, in_place: bool, at: str = "") -> str:
+        config = None if in_place else self.plans[name].config
         spread = () if self.live else self.ready.desired[name].own_instances
         return shell.activate(config, act, spread, at)
 
-    def _later(self, wave: Wave) -> set[str]:
-        """Return the nodes that act again in a later wave."""
-        rest = self.rollout.waves[self.rollout.waves.index(wave) + 1 :]
-        return {name for each in rest for name in each.acts}
+    def _prove(self, wave: Wave) -> None:
+        """Ask the gates. The first wave with a configuration proves its checks for all others.
+
+        keepalived takes realservers for alive until a check has its verdict.
+        """
+        first = self.live and wave is self.rollout.waves[0]
+        new = any(self.plans[name].config for name in wave.acts)
+        steady_s = self.ready.cluster.timers.check_verdict_s if first and new else 0.0
+        self.gates.wait(self.pending, after=_names(wave.acts), steady_s=steady_s)
+        if self.live:
+            say(f"keepalived: {wave.words}: done, and well")
 
     # --- and back
 
-    def _undo(self, wave: Wave) -> str:
-        """Give the wave, and whoever was only prepared, its previous configuration; in words."""
-        back = {
-            name: wave.acts[name] if name in wave.acts and name in self.moved else Act.NONE
-            for name in sorted(self.kept - self.done)
-        }
-        if not self.live or not back:
-            return self._states()
-        acted = [name for name, act in back.items() if act is not Act.NONE]
-        say(f"put back: {_names(back)}")
+    def _undo(self) -> str:
+        """Give everybody the previous configuration again, and see them as before; in words."""
+        if not self.live or not (self.kept or self.acted):
+            return untouched(self.pending)
+        acts = self._acts_to_undo()
+        say(f"put back: {_names(acts)}")
         try:
-            self._put_back(back, wave.same_second and bool(acted))
-            self._see_restored(back)
-            at_once(lambda name: do(self.hosts[name], shell_kept.forget()), back)
+            for wave in self._way_back(acts):
+                self._put_back(wave)
+            self._see_restored(acts)
+            at_once(lambda name: do(self.hosts[name], shell_kept.forget()), sorted(self.kept))
         except PyinfraError as error:
-            return f"{error}; {self._states()}; go back: {with_data('rollback=true')}"
-        return f"put back, and as before: {_names(acted) or 'none'}; {self._states()}"
+            return f"{error}; go back: {with_data('rollback=true')}"
+        acted = [name for name, act in acts.items() if act is not Act.NONE]
+        return f"put back, and as before: {_names(acted) or 'none'}; {untouched(self.pending)}"
 
-    def _put_back(self, acts: Mapping[str, Act], same_second: bool) -> None:
-        hosts = {self.hosts[name]: act for name, act in acts.items()}
+    def _acts_to_undo(self) -> dict[str, Act]:
+        """Return each node's last act; who acted last comes first, who was only prepared last."""
+        done = {name: act for wave in self.acted for name, act in wave.acts.items()}
+        order = [name for wave in reversed(self.acted) for name in wave.acts]
+        only_prepared = dict.fromkeys(sorted(self.kept - {*done}), Act.NONE)
+        return {**{name: done[name] for name in order}, **only_prepared}
+
+    def _way_back(self, acts: Mapping[str, Act]) -> Iterator[Wave]:
+        """Yield what nodes undo: in one moment what they did in one, all else in turn."""
+        moment = {name for wave in self.acted if wave.same_second for name in wave.acts}
+        if moment:
+            yield Wave(dict.fromkeys(sorted(moment), Act.RELOAD), same_second=True)
+        for name, act in acts.items():
+            if name not in moment or act is Act.RESTART:
+                yield Wave({name: act})
+
+    def _put_back(self, wave: Wave) -> None:
+        commands = {self.hosts[name]: self._back(name, act) for name, act in wave.acts.items()}
         try:
-            if same_second:
-                in_one_moment({h: partial(shell_kept.put_back, act) for h, act in hosts.items()})
+            if wave.same_second:
+                in_one_moment(commands)
             else:
-                at_once(self._put_one_back, hosts.items())
+                at_once(lambda host: do(host, commands[host]()), commands)
+        except OperationError as error:
+            raise OperationError(f"{_names(wave.acts)} could not be put back: {error}") from None
         finally:
-            for host in hosts:
+            for host in commands:
                 SIGHTS.forget(host)
 
-    def _put_one_back(self, each: tuple[Host, Act]) -> None:
-        host, act = each
-        try:
-            do(host, shell_kept.put_back(act))
-        except OperationError as error:
-            raise OperationError(f"{host.name} could not be put back: {error}") from None
+    def _back(self, name: str, act: Act) -> partial[str]:
+        """Return what undoes an act; a node of which nothing is kept had nothing before."""
+        if name in self.kept:
+            return partial(shell_kept.put_back, act)
+        return partial(shell_kept.undo, act)
 
     def _see_restored(self, names: Iterable[str]) -> None:
         """Look until nodes are as they were.
@@ -185,11 +208,6 @@ class Activating:
             if name in self.before and (wrong := unrestored(self.before[name], now)):
                 return f"{name} has its previous files, but is not as before: {wrong}"
         return ""
-
-    def _states(self) -> str:
-        """Say how far nodes are: which have the new configuration, and which were not touched."""
-        done = [f"done: {', '.join(sorted(self.done))}"] if self.done else []
-        return "; ".join([*done, untouched(self.pending)])
 
 
 def settle(hosts: Iterable[Host], ready: Deployment, plans: Mapping[str, NodePlan]) -> None:

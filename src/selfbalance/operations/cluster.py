@@ -56,8 +56,16 @@ def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None
     else:
         host.noop("keepalived on every node runs what is described")
     if executing():
-        gates.prove(state=None if rollout else state)
-        settle(hosts, ready, plans)
+        now = None if rollout else state
+        if _unsettled(state, plans) and gates.all_open(now):
+            settle(hosts, ready, plans)
+            now = None
+        gates.prove(now)
+
+
+def _unsettled(state: ClusterState, plans: Mapping[str, NodePlan]) -> bool:
+    """Whether a change has begun that has to be ended, or has left something to take away."""
+    return any(seen.changing for seen in state.seen) or any(p.strays for p in plans.values())
 
 
 def _activate(

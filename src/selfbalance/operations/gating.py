@@ -31,16 +31,28 @@ class Gates:
     patience_s: float = 0.0
     known: frozenset[str] = frozenset()
 
-    def wait(self, pending: set[str], after: str) -> None:
-        """Wait for every gate. Raises `OperationError` once patience is at its end.
+    def wait(self, pending: set[str], after: str, steady_s: float = 0.0) -> None:
+        """Wait for every gate, until all have been open for `steady_s`.
 
         What the gates say of a `pending` node does not count: it still has to become as described.
+        Raises `OperationError` once patience is at its end.
         """
-        view, verdicts = self.ask(pending, None, not_yet=frozenset(pending))
-        problems = self._new(verdicts, pending)
+        since = time.monotonic()
+        while True:
+            began = time.monotonic()
+            view, verdicts = self.ask(pending, None, not_yet=frozenset(pending))
+            problems = self._new(verdicts, pending)
+            if problems or began - since >= steady_s:
+                break
+            _pause_after(began)
         if problems:
             show(view, verdicts)
             raise OperationError(f"after {after}: {problems[0].what}")
+
+    def all_open(self, state: ClusterState | None) -> bool:
+        """Whether every gate is open, by a look or, with patience, by later ones."""
+        _, verdicts = self.ask(set(), state)
+        return not problems_of(verdicts)
 
     def prove(self, state: ClusterState | None, output: str | None = None) -> None:
         """Show every gate's word. Raises `OperationError` on a problem that outlasts patience."""

@@ -60,12 +60,6 @@ def put_back(act: Act, at: str = "") -> str:
     end is not what was kept.
     """
     staging = places.STAGING
-    undo = {
-        Act.NONE: ":",
-        Act.START: "systemctl stop keepalived.service",
-        Act.RELOAD: "systemctl reload-or-restart keepalived.service",
-        Act.RESTART: "systemctl restart keepalived.service",
-    }[act]
     return (
         f"set -e; [ -d {_BEFORE} ] || {{ echo 'no earlier configuration is kept' >&2; exit 1; }}; "
         f"umask 077; rm -rf {staging}; mkdir -p {staging}; rm -f {places.STAGED_CONFIG}; "
@@ -76,8 +70,19 @@ def put_back(act: Act, at: str = "") -> str:
         f"tar -d -f {_BEFORE}/files.tar -C / >&2; sync {places.UNITS} /etc/keepalived; "
         f"systemctl daemon-reload; sysctl -q -p {_BEFORE}/sysctls; "
         "systemctl try-restart selfbalance-vip.service selfbalance-watch.service; "
-        f"{undo}"
+        f"{undo(act)}"
     )
+
+
+def undo(act: Act, at: str = "") -> str:
+    """Let keepalived undo what it did; `at` are commands that wait for the moment to do so."""
+    done = {
+        Act.NONE: ":",
+        Act.START: "systemctl stop keepalived.service",
+        Act.RELOAD: "systemctl reload-or-restart keepalived.service",
+        Act.RESTART: "systemctl restart keepalived.service",
+    }[act]
+    return f"{at}; {done}" if at else done
 
 
 def forget() -> str:

@@ -47,7 +47,8 @@ def test_a_gate_that_stays_shut_at_the_canary_leaves_every_node_as_it_was(deploy
     assert [deployed.world[name].get("before") for name in NAMES] == [None] * 3
 
 
-def test_a_node_later_on_is_put_back_alone_and_who_is_done_stays_so(deployed):
+def test_what_fails_later_on_is_undone_everywhere_last_one_first(deployed):
+    """A cluster of which one half has the new configuration is nothing to leave at night."""
     before = configurations(deployed)
     recalmed(deployed)
     deployed.inventory(web3={"fails": ["activate"]})
@@ -55,10 +56,28 @@ def test_a_node_later_on_is_put_back_alone_and_who_is_done_stays_so(deployed):
     run = deployed.run("cluster")
 
     assert run.status == 1
-    assert "put back, and as before: web3; done: web2; not touched: web1" in run.error
-    after = configurations(deployed)
-    assert (after["web1"], after["web3"]) == (before["web1"], before["web3"])
-    assert after["web2"] != before["web2"]
+    assert "put back, and as before: web3 and web2; not touched: web1" in run.error
+    assert run.did("restore") == ["web3", "web2", "web1"]
+    assert configurations(deployed) == before
+    assert deployed.run("cluster", "--data", "rollback=true").status == 1  # there is nothing
+
+
+def test_a_node_that_is_new_and_fails_is_stopped_again(deployed):
+    """Its peers go back to not knowing it: it would hear no MASTER, and become one."""
+    text = (deployed.path / "web.toml").read_text()
+    fourth = '    {name = "web4", address = "192.0.2.14"},\n'
+    deployed.describe(text.replace("]\nvips", f"{fourth}]\nvips"))
+    deployed.inventory(web4={"deaf": True})
+    deployed.impatient()
+
+    run = deployed.run("cluster")
+
+    assert run.status == 1
+    assert run.did("activate")[-1] == "web4"
+    assert [e["host"] for e in run.log if e["what"] == "systemctl stop keepalived.service"] == [
+        "web4"
+    ]
+    assert run.did("restore") == ["web1", "web3", "web2"]
 
 
 def test_who_cannot_be_put_back_is_told_with_the_way_back_for_all(deployed):

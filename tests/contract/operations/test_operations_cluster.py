@@ -257,8 +257,10 @@ def test_an_activation_that_fails_is_not_repeated_and_stops_the_rest(deployed):
     assert run.status == 1
     assert run.did("activate") == ["web2", "web3"]
     assert "web3: keepalived did not reload" in run.error
-    assert "on web3: journalctl -u keepalived -n 50; put back, and as before: web3" in run.error
-    assert "done: web2; not touched: web1" in run.error
+    assert "on web3: journalctl -u keepalived -n 50; put back, and as before: web3 and web2" in (
+        run.error
+    )
+    assert "not touched: web1" in run.error
     assert "activate went wrong" in run.said
     assert "Traceback" not in run.said
 
