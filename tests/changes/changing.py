@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from described import SPARE, USUAL
 from steady import Met, meet
 
+from selfbalance.lab import LabError
 from selfbalance.testing import VIP, Run, Site
 
 SESSIONS = 60
@@ -19,6 +22,10 @@ AFTER_S = 1.0
 """Beside the status and the second run that come before it."""
 MOST_S = 400.0
 HEALTHY_WITHIN_S = 20.0
+TELLING = (
+    "^Reloading|^Starting Keepalived|^Stopped Keepalived|Entering|removing VIPs|unexpected|"
+    "wrong version|auth|passwd|higher priority|to (UP|DOWN)|BFD|[Dd]isabl|[Ee]nabl|failed"
+)
 
 
 def _nothing() -> None:
@@ -88,7 +95,6 @@ class _Done:
     seconds: float = 0.0
     keepalived: str = ""
     wrong: str = ""
-    runs: list[Run] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -136,20 +142,37 @@ class Changes:
         self.rows.extend(rows)
         print(*(f"\n{row}\n{row.reasons}" for row in rows))
         bad = [row for row in rows if not row.as_it_should_be]
+        for row in bad:
+            print(f"{row.step.what}: what keepalived said from its begin:\n{self._log(row)}")
         assert not bad, "\n".join(row.reasons for row in bad)
         return rows
+
+    def _log(self, row: Row) -> str:
+        """What the nodes' keepalived said of roles and of each other, without what it repeats."""
+        since = int(row.met.began + time.time() - time.monotonic())
+        look = (
+            f"journalctl -q -o short-precise -u keepalived --since @{since} --no-pager "
+            f"--grep {shlex.quote(TELLING)} | "
+            "awk '!said[substr($0, index($0, \"]: \"))]++' | head -30"
+        )
+        nodes = self.site.powered()
+        with ThreadPoolExecutor() as pool:
+            said = pool.map(lambda node: self.site.lab.run(node, look, check=False).stdout, nodes)
+            return "".join(said)
 
     def _make(self, step: Step) -> _Done:
         """Make a change and prove it; what goes wrong is noted, so that what it cost is told."""
         before = keepalived_of(self.site)
         done = _Done(step, time.monotonic())
         self.site.described = step.described
-        step.before()
-        run = self.site.pyinfra("cluster", "-y", within_s=MOST_S / 2)
-        done.seconds = time.monotonic() - done.began
-        done.runs.append(run)
-        done.wrong = _failed(run) or self._unproven()
-        done.keepalived = in_words(before, keepalived_of(self.site))
+        try:
+            step.before()
+            run = self.site.pyinfra("cluster", "-y", within_s=MOST_S / 2)
+            done.seconds = time.monotonic() - done.began
+            done.wrong = _failed(run) or self._unproven()
+            done.keepalived = in_words(before, keepalived_of(self.site))
+        except (AssertionError, LabError, subprocess.TimeoutExpired) as error:
+            done.wrong = str(error)
         return done
 
     def _unproven(self) -> str:
