@@ -9,17 +9,19 @@ from selfbalance.deploys.data import careful, name_of_node, seconds, wished
 from selfbalance.operations import (
     activated,
     drained,
+    forgotten,
     handed_over,
     is_controller,
     prepared,
     proven,
     shared,
+    torn_down,
     undrained,
     upgraded,
 )
 from selfbalance.operations.looking import deployment_of
 
-__all__ = ["cluster", "drain", "handover", "status", "undrain", "upgrade"]
+__all__ = ["cluster", "drain", "handover", "status", "teardown", "undrain", "upgrade"]
 
 
 @deploy("Self-balancing cluster")
@@ -39,6 +41,7 @@ def cluster(patience_s: float = 30.0) -> None:
             _serial=True,
             _retries=0,
         )
+        forgotten(name="Forget nodes that are described no more", _serial=True, _retries=0)
 
 
 @deploy("Status of the cluster")
@@ -96,6 +99,26 @@ def undrain(patience_s: float = 30.0) -> None:
         node = name_of_node(host)
         undrained(
             name=f"Put {node} back", node=node, patience_s=patience_s, _serial=True, _retries=0
+        )
+
+
+@deploy("Teardown of a node")
+def teardown(patience_s: float = 30.0) -> None:
+    """Let `--data node=NAME` leave the cluster, as bare as before it came. Loses nothing.
+
+    `--data timeout=SECONDS` bounds the wait for its sessions, 300 unless said. Afterwards the gates
+    are asked for `patience_s` before they count as shut.
+    """
+    host = ctx_host.get()
+    if is_controller(host):
+        node = name_of_node(host)
+        torn_down(
+            name=f"Tear down {node}",
+            node=node,
+            timeout_s=seconds(host, "timeout", 300.0),
+            patience_s=patience_s,
+            _serial=True,
+            _retries=0,
         )
 
 

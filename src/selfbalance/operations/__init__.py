@@ -2,9 +2,11 @@
 
 from selfbalance.operations.cluster import activated, proven
 from selfbalance.operations.draining import drained, undrained
+from selfbalance.operations.forgetting import forgotten
 from selfbalance.operations.handing_over import handed_over
 from selfbalance.operations.looking import is_controller
 from selfbalance.operations.node import prepared
+from selfbalance.operations.tearing_down import torn_down
 from selfbalance.operations.turning import Options
 from selfbalance.operations.upgrading import upgraded
 from selfbalance.operations.volumes import shared
@@ -13,11 +15,13 @@ __all__ = [
     "Options",
     "activated",
     "drained",
+    "forgotten",
     "handed_over",
     "is_controller",
     "prepared",
     "proven",
     "shared",
+    "torn_down",
     "undrained",
     "upgraded",
 ]

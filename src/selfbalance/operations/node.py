@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.context import ctx_host
@@ -10,8 +10,9 @@ from pyinfra.operations import apt
 
 from selfbalance.desired import DesiredNode
 from selfbalance.errors import SelfbalanceError
-from selfbalance.observed import Unobserved
-from selfbalance.operations import shell
+from selfbalance.gates import View
+from selfbalance.observed import Drain, Unobserved
+from selfbalance.operations import shell, shell_teardown
 from selfbalance.operations.context import refusal
 from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, taking_part
 from selfbalance.operations.saying import say_plan
@@ -19,6 +20,8 @@ from selfbalance.plan import (
     LACKING_REMEDY,
     NodePlan,
     brick_objections,
+    inherited,
+    is_bare,
     lacking_modules,
     plan_node,
 )
@@ -61,8 +64,18 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     if not plan.harmless:
         host.noop("nothing to prepare")
         return
+    if is_bare(want, seen):
+        yield StringCommand(shell_teardown.record(want))
+        yield from _tell_drains(inherited(View(ready.cluster, ready.desired, state), host.name))
     yield from _prepare(plan, want)
     SIGHTS.forget(host)
+
+
+def _tell_drains(drains: Mapping[str, Drain]) -> Generator[StringCommand, None, None]:
+    """Tell a new director who gets no new clients: the others have been told."""
+    for node, drain in drains.items():
+        since = "" if drain.since is None else f"{drain.since} {drain.by}"
+        yield StringCommand(shell.drain(node, since))
 
 
 def _prepare(plan: NodePlan, want: DesiredNode) -> Generator[StringCommand, None, None]:

@@ -17,6 +17,7 @@ from selfbalance.plan.node import (
     plan_node,
 )
 from selfbalance.plan.rollout import Rollout, plan_rollout
+from selfbalance.plan.teardown import ghosts, inherited, is_bare, teardown_objection
 from selfbalance.plan.upgrade import (
     PackageVersions,
     Turn,
@@ -51,8 +52,11 @@ __all__ = [
     "brick_objections",
     "by_version",
     "drain_objection",
+    "ghosts",
     "handover_objection",
     "heirs",
+    "inherited",
+    "is_bare",
     "lacking_modules",
     "mastered",
     "plan_node",
@@ -61,6 +65,7 @@ __all__ = [
     "plan_volumes",
     "read_versions",
     "stranger",
+    "teardown_objection",
     "together",
     "untold",
 ]

@@ -1,0 +1,96 @@
+"""Whether a node may be taken away, and what others remember of one that is gone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from selfbalance.desired import DesiredNode
+from selfbalance.gates import View
+from selfbalance.observed import Drain, NodeState, Unobserved
+from selfbalance.plan.moves import drain_objection, handover_objection, mastered, stranger
+from selfbalance.plugins import Problem
+
+
+def is_bare(want: DesiredNode, seen: NodeState) -> bool:
+    """Whether a node has nothing of ours; what could not be seen may be there.
+
+    keepalived.conf may be its own.
+    """
+    if {"files", "addresses"} & seen.unknown.keys():
+        return False
+    ours = any(file.path in seen.files for file in want.files)
+    return not ours and not any(seen.holds(vip, want.vip_interface) for vip in want.vips)
+
+
+def teardown_objection(
+    view: View, name: str, active: Collection[str], problems: Collection[Problem]
+) -> str | None:
+    """Say why a node may not be taken away; None if it may. `problems` are what the gates found."""
+    if said := stranger(view, name):
+        return said
+    if name not in active:
+        return f"{name} is left out by --limit"
+    return (
+        _out_of_reach(view, name)
+        or _last_director(view, name)
+        or _upgrade_goes_on(view)
+        or drain_objection(view, name, active)
+        or (handover_objection(view, name, active, problems) if mastered(view, name) else None)
+    )
+
+
+def _out_of_reach(view: View, name: str) -> str | None:
+    seen = view.state[name]
+    if isinstance(seen, Unobserved):
+        return (
+            f"{name} could not be observed: {seen.reason}; a node that is gone for good needs no "
+            "teardown: take it out of the description, then run cluster.py"
+        )
+    return None
+
+
+def _last_director(view: View, name: str) -> str | None:
+    """Say that nobody else could be MASTER: none runs, or none is described."""
+    others = [
+        seen.name
+        for want, seen in view.pairs()
+        if want.director and seen.name != name and seen.keepalived_active
+    ]
+    if view.cluster.node(name).director and not others:
+        return f"{name} is the last director: nobody else could hold the VIPs"
+    return None
+
+
+def _upgrade_goes_on(view: View) -> str | None:
+    for seen in view.state.seen:
+        if seen.upgrade:
+            return (
+                f"an upgrade of {seen.upgrade.words} by {seen.upgrade.by} has not ended; "
+                f"go on with it first: {seen.upgrade.command}"
+            )
+    return None
+
+
+def ghosts(described: Collection[str], seen: NodeState) -> tuple[str, ...]:
+    """Return the drained nodes of which a director knows and the description does not."""
+    return tuple(sorted(seen.drained.keys() - {*described}))
+
+
+def inherited(view: View, name: str) -> Mapping[str, Drain]:
+    """Return the drains that a new director has to know before it balances: those of all others.
+
+    Where others differ, a person has to decide; gates say so.
+    """
+    told = [
+        seen.drained
+        for want, seen in view.pairs()
+        if want.director and seen.name != name and seen.keepalived_active
+    ]
+    if not view.cluster.node(name).director or not told:
+        return {}
+    first, *rest = told
+    return {
+        node: drain
+        for node, drain in first.items()
+        if node in view.desired and all(node in each for each in rest)
+    }
