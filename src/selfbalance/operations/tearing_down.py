@@ -11,7 +11,7 @@ from pyinfra.context import ctx_host
 
 from selfbalance.gates import View
 from selfbalance.observed import ClusterState, NodeState
-from selfbalance.operations import shell_teardown
+from selfbalance.operations import shell_teardown, shell_volumes
 from selfbalance.operations.again import same_command
 from selfbalance.operations.context import ask, carried_out, do, refusal
 from selfbalance.operations.draining import Directors
@@ -20,7 +20,13 @@ from selfbalance.operations.handing_over import give_up, see_taken
 from selfbalance.operations.locking import Lock, whoami
 from selfbalance.operations.looking import SIGHTS, look_at_all, taking_part
 from selfbalance.operations.saying import say, say_nothing_to_do
-from selfbalance.plan import is_bare, mastered, teardown_objection
+from selfbalance.plan import (
+    going_copies,
+    is_bare,
+    mastered,
+    pool_teller,
+    teardown_objection,
+)
 from selfbalance.plugins import Verdict
 from selfbalance.status import show
 
@@ -41,7 +47,7 @@ def torn_down(
     host = ctx_host.get()
     work = TearingDown(host, node, timeout_s, patience_s)
     view, verdicts = work.judged(SIGHTS.of_all(work.hosts))
-    if objection := teardown_objection(view, node, taking_part(), problems_of(verdicts)):
+    if objection := teardown_objection(view, node, taking_part(), verdicts):
         yield refusal(f"{objection}; nothing was changed")
         return
     if work.is_done(view):
@@ -92,7 +98,7 @@ class TearingDown:
                 f"{error}; nothing was taken away; go on with: {same_command()}"
             ) from None
         with Lock.of_cluster(self.hosts).held():
-            self._agreed()
+            self._leave_volumes(self._agreed())
             self._take_away()
             self._prove()
         say(f"{self.host.print_prefix}{self.node} is as it was before it came; {_next(self.node)}")
@@ -100,8 +106,7 @@ class TearingDown:
     def _agreed(self) -> View:
         """Look again: another run may have ended since. Raises `OperationError` if it may not."""
         view, verdicts = self.judged(look_at_all(self.hosts))
-        problems = problems_of(verdicts)
-        if objection := teardown_objection(view, self.node, taking_part(), problems):
+        if objection := teardown_objection(view, self.node, taking_part(), verdicts):
             raise OperationError(f"{objection}; nothing was taken away from {self.node}")
         return view
 
@@ -113,6 +118,26 @@ class TearingDown:
             look_at_all(self.hosts)
             see_taken(gates, self.node, given)
 
+    def _leave_volumes(self, view: View) -> None:
+        """Unmount them, give up the node's copies, and leave gluster's pool."""
+        teller = pool_teller(view, self.node)
+        if not self.want.volumes or teller is None:
+            return
+        units = [volume.mount_unit for volume in self.want.volumes]
+        self._step("unmount its volumes", shell_volumes.unmount(units))
+        going = going_copies(view, self.node)
+        for volume in self.want.volumes:
+            if volume.name in going:
+                brick, copies = going[volume.name]
+                what = f"take the copy at {brick} out of volume {volume.name}"
+                self._step(what, shell_volumes.shrink(volume, brick, copies), on=teller.name)
+        address = self.want.pool[self.node]
+        if any(address in peer.names for peer in teller.gluster_peers):
+            what = f"take {address} out of gluster's pool"
+            self._step(what, shell_volumes.detach(address), on=teller.name)
+        bricks = [volume.brick for volume in self.want.volumes if volume.brick]
+        self._step("end gluster, delete its copies", shell_volumes.leave(bricks))
+
     def _take_away(self) -> None:
         """Take away what is ours, from what balances to what is only written down."""
         self._step("stop what runs for the cluster", shell_teardown.quiet(self.want))
@@ -123,21 +148,25 @@ class TearingDown:
                 self._step(f"remove {' '.join(packages)}", shell_teardown.purge(packages))
         self._step("put back what was there before", shell_teardown.clear(self.want))
 
-    def _step(self, what: str, command: str) -> list[str]:
-        """Do a step on the node, and pass on what it says. Raises `OperationError`."""
-        say(f"{self.host.print_prefix}{what}")
+    def _step(self, what: str, command: str, on: str | None = None) -> list[str]:
+        """Do a step, on the node or on another, and pass on what it says. Raises `OperationError`.
+
+        What was seen of the node is no longer true then.
+        """
+        host = next(each for each in self.hosts if each.name == (on or self.node))
+        say(f"{host.print_prefix}{what}")
         try:
-            said = do(self.host, command).splitlines()
+            said = do(host, command).splitlines()
         except OperationError as error:
             raise OperationError(
                 f"{self.node}: {what}: {error}; it is drained, and serves nobody; "
                 f"go on with: {same_command()}"
             ) from None
         finally:
-            SIGHTS.forget(self.host)
+            SIGHTS.forget(host)
         for line in said:
             if not line.startswith("purge "):
-                say(f"{self.host.print_prefix}{line}")
+                say(f"{host.print_prefix}{line}")
         return said
 
     def _prove(self) -> None:

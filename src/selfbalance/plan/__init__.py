@@ -17,7 +17,14 @@ from selfbalance.plan.node import (
     plan_node,
 )
 from selfbalance.plan.rollout import Rollout, plan_rollout
-from selfbalance.plan.teardown import ghosts, inherited, is_bare, teardown_objection
+from selfbalance.plan.teardown import (
+    ghosts,
+    going_copies,
+    inherited,
+    is_bare,
+    pool_teller,
+    teardown_objection,
+)
 from selfbalance.plan.upgrade import (
     PackageVersions,
     Turn,
@@ -29,6 +36,7 @@ from selfbalance.plan.upgrade import (
     together,
 )
 from selfbalance.plan.volumes import (
+    MAKING,
     VolumeAct,
     VolumesPlan,
     VolumeStep,
@@ -38,6 +46,7 @@ from selfbalance.plan.volumes import (
 
 __all__ = [
     "LACKING_REMEDY",
+    "MAKING",
     "Act",
     "NodePlan",
     "PackageVersions",
@@ -53,6 +62,7 @@ __all__ = [
     "by_version",
     "drain_objection",
     "ghosts",
+    "going_copies",
     "handover_objection",
     "heirs",
     "inherited",
@@ -63,6 +73,7 @@ __all__ = [
     "plan_rollout",
     "plan_upgrade",
     "plan_volumes",
+    "pool_teller",
     "read_versions",
     "stranger",
     "teardown_objection",

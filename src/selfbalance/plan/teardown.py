@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 
 from selfbalance.desired import DesiredNode
 from selfbalance.gates import View
-from selfbalance.observed import Drain, NodeState, Unobserved
+from selfbalance.model.volume import FEWEST_COPIES
+from selfbalance.observed import ClusterState, Drain, NodeState, Unobserved
 from selfbalance.plan.moves import drain_objection, handover_objection, mastered, stranger
-from selfbalance.plugins import Problem
+from selfbalance.plugins import Verdict
 
 
 def is_bare(want: DesiredNode, seen: NodeState) -> bool:
@@ -23,9 +24,10 @@ def is_bare(want: DesiredNode, seen: NodeState) -> bool:
 
 
 def teardown_objection(
-    view: View, name: str, active: Collection[str], problems: Collection[Problem]
+    view: View, name: str, active: Collection[str], verdicts: Mapping[str, Verdict]
 ) -> str | None:
-    """Say why a node may not be taken away; None if it may. `problems` are what the gates found."""
+    """Say why a node may not be taken away; None if it may. `verdicts` are what the gates said."""
+    problems = [problem for verdict in verdicts.values() for problem in verdict.problems]
     if said := stranger(view, name):
         return said
     if name not in active:
@@ -35,6 +37,7 @@ def teardown_objection(
         or _last_director(view, name)
         or _upgrade_goes_on(view)
         or drain_objection(view, name, active)
+        or _volume_would_suffer(view, name, verdicts)
         or (handover_objection(view, name, active, problems) if mastered(view, name) else None)
     )
 
@@ -69,6 +72,42 @@ def _upgrade_goes_on(view: View) -> str | None:
                 f"go on with it first: {seen.upgrade.command}"
             )
     return None
+
+
+def _volume_would_suffer(view: View, name: str, verdicts: Mapping[str, Verdict]) -> str | None:
+    """Say which volume would have too few copies, or whose other copies are not all whole."""
+    going = going_copies(view, name)
+    for brick, copies in going.values():
+        if copies < FEWEST_COPIES:
+            return (
+                f"{brick} is one of {copies + 1} copies, and {FEWEST_COPIES} are the fewest that "
+                "are safe: describe one more first (nodes, replica), and run cluster.py"
+            )
+    said = verdicts.get("volumes")
+    for problem in said.problems if said and going else ():
+        if problem.node != name:
+            return f"every other copy has to be whole first: {problem.what}"
+    return None
+
+
+def going_copies(view: View, name: str) -> Mapping[str, tuple[str, int]]:
+    """Return the copies that go with a node, by volume: the brick, and how many are left then."""
+    teller = pool_teller(view, name)
+    if teller is None:
+        return {}
+    want, going = view.desired[name], {}
+    for volume in want.volumes:
+        settings = teller.volumes.get(volume.name)
+        own = f"{want.pool[name]}:{volume.brick}"
+        if settings and own in settings.bricks:
+            going[volume.name] = (own, len(settings.bricks) - 1)
+    return going
+
+
+def pool_teller(view: View, name: str) -> NodeState | None:
+    """Return the node, not this one, whose glusterd sees most of the others."""
+    others = ClusterState(tuple(node for node in view.state.nodes if node.name != name))
+    return next((seen for seen in others.seen if seen.name == others.observer), None)
 
 
 def ghosts(described: Collection[str], seen: NodeState) -> tuple[str, ...]:

@@ -31,17 +31,17 @@ def test_what_could_not_be_seen_may_be_there():
 
 def test_a_healthy_node_may_go_and_so_may_the_master():
     for name in NAMES:
-        assert teardown_objection(Look().view, name, ALL, ()) is None
+        assert teardown_objection(Look().view, name, ALL, {}) is None
 
 
 def test_who_may_not_go_is_told_why():
-    assert "there is no node 'web9'" in str(teardown_objection(Look().view, "web9", ALL, ()))
-    assert teardown_objection(Look().view, "web3", ALL - {"web3"}, ()) == (
+    assert "there is no node 'web9'" in str(teardown_objection(Look().view, "web9", ALL, {}))
+    assert teardown_objection(Look().view, "web3", ALL - {"web3"}, {}) == (
         "web3 is left out by --limit"
     )
     look = Look().unobserved("web3", "ssh timed out")
     assert "needs no teardown: take it out of the description" in str(
-        teardown_objection(look.view, "web3", ALL, ())
+        teardown_objection(look.view, "web3", ALL, {})
     )
 
 

@@ -41,7 +41,7 @@ def record(want: DesiredNode) -> str:
         "record",
         units=_words(want.units),
         files=_words(files),
-        folders=_words(_folders(files)),
+        folders=_words([*_folders(files), *_own_folders(want)]),
         folder=_FOLDER,
     )
 
@@ -87,6 +87,7 @@ def clear(want: DesiredNode) -> str:
         "clear",
         files=_words(files),
         folders=_words(_folders(files)),
+        own_folders=_words(_own_folders(want)),
         unit_folder=places.UNITS,
         config=places.CONFIG,
         sysctls_file=places.SYSCTLS,
@@ -110,6 +111,18 @@ def _files(want: DesiredNode) -> list[str]:
 
 def _folders(files: Iterable[str]) -> list[str]:
     return sorted({path.rpartition("/")[0] for path in files}, reverse=True)
+
+
+def _own_folders(want: DesiredNode) -> list[str]:
+    """Return the folders that volumes may have made, the inner ones first; / has none of ours."""
+    paths = [path for each in want.volumes for path in (each.brick, each.mount) if path]
+    found = (
+        "/".join(parts[:length])
+        for path in paths
+        for parts in [path.split("/")]
+        for length in range(len(parts), 2, -1)
+    )
+    return list(dict.fromkeys(found))
 
 
 def _script(name: str, **values: object) -> str:

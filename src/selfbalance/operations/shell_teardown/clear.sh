@@ -18,6 +18,14 @@ for folder in {{ folders }}; do
     case $folder in *.service.d) ;; *) [ -e "$before/folders" ] || continue ;; esac
     grep -qxsF "$folder" "$before/folders" || rmdir "$folder" 2>/dev/null
 done
+{% if own_folders %}
+for folder in {{ own_folders }}; do
+    [ ! -e "$before/folders" ] || grep -qxF "$folder" "$before/folders" || rmdir "$folder" 2>/dev/null
+done
+# What glusterd has written itself, dpkg leaves.
+! grep -qs . "$before/packages" || grep -qx 'glusterfs-server installed' "$before/packages" ||
+    rm -rf /var/lib/glusterd /etc/glusterfs /var/log/glusterfs /run/gluster
+{% endif %}
 systemctl daemon-reload
 systemctl reset-failed keepalived.service selfbalance-watch.service selfbalance-vip.service 2>/dev/null
 
