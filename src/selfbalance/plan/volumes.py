@@ -221,9 +221,9 @@ def _differences(
 
 
 def _is_gone(seen: NodeState, brick: str) -> bool:
-    """Whether the node of a brick is out of gluster's sight."""
+    """Whether the node of a brick is a peer that is out of gluster's sight."""
     address = brick.partition(":")[0]
-    return not any(address in peer.names and peer.connected for peer in seen.gluster_peers)
+    return any(address in peer.names and not peer.connected for peer in seen.gluster_peers)
 
 
 def _lost(view: View, runner: str, volume: DesiredVolume) -> Iterator[VolumeStep]:
