@@ -21,7 +21,7 @@ from selfbalance.plan import (
     NodePlan,
     brick_objections,
     inherited,
-    is_bare,
+    is_new,
     lacking_modules,
     plan_node,
 )
@@ -64,7 +64,7 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     if not plan.harmless:
         host.noop("nothing to prepare")
         return
-    if is_bare(want, seen):
+    if is_new(want, seen):
         yield StringCommand(shell_teardown.record(want))
         yield from _tell_drains(inherited(View(ready.cluster, ready.desired, state), host.name))
     yield from _prepare(plan, want)

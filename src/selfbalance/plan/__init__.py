@@ -22,6 +22,7 @@ from selfbalance.plan.teardown import (
     going_copies,
     inherited,
     is_bare,
+    is_new,
     pool_teller,
     teardown_objection,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "heirs",
     "inherited",
     "is_bare",
+    "is_new",
     "lacking_modules",
     "mastered",
     "plan_node",

@@ -12,15 +12,18 @@ from selfbalance.plan.moves import drain_objection, handover_objection, mastered
 from selfbalance.plugins import Verdict
 
 
-def is_bare(want: DesiredNode, seen: NodeState) -> bool:
-    """Whether a node has nothing of ours; what could not be seen may be there.
+def is_new(want: DesiredNode, seen: NodeState) -> bool:
+    """Whether a node has no file of ours; what could not be seen may be there.
 
     keepalived.conf may be its own.
     """
-    if {"files", "addresses"} & seen.unknown.keys():
-        return False
-    ours = any(file.path in seen.files for file in want.files)
-    return not ours and not any(seen.holds(vip, want.vip_interface) for vip in want.vips)
+    return "files" not in seen.unknown and not any(file.path in seen.files for file in want.files)
+
+
+def is_bare(want: DesiredNode, seen: NodeState) -> bool:
+    """Whether a node has nothing of ours, nor a VIP."""
+    holds = any(seen.holds(vip, want.vip_interface) for vip in want.vips)
+    return is_new(want, seen) and "addresses" not in seen.unknown and not holds
 
 
 def teardown_objection(

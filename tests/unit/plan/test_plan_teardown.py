@@ -8,7 +8,7 @@ from looks import CLUSTER, NAMES, Look, bare, described, desired, healthy
 
 from selfbalance.desired import places
 from selfbalance.observed import Drain
-from selfbalance.plan import ghosts, inherited, is_bare, teardown_objection
+from selfbalance.plan import ghosts, inherited, is_bare, is_new, teardown_objection
 
 ALL = {*NAMES}
 DRAIN = Drain("ops@bastion", 1_795_380_591)
@@ -23,6 +23,14 @@ def test_a_node_with_nothing_of_ours_is_bare_and_one_with_a_file_is_not():
     assert is_bare(want, replace(nothing, files={places.CONFIG: files[places.CONFIG]}))
     assert not is_bare(want, replace(nothing, files={places.SYSCTLS: files[places.SYSCTLS]}))
     assert not is_bare(want, replace(nothing, addresses=healthy()["web1"].addresses))
+
+
+def test_a_node_that_has_a_vip_and_no_file_of_ours_is_new():
+    """As one of another cluster has it."""
+    want, nothing = desired()["web1"], bare(CLUSTER, "web1")
+
+    assert is_new(want, replace(nothing, addresses=healthy()["web1"].addresses))
+    assert not is_new(want, replace(nothing, unknown={"files": "no"}))
 
 
 def test_what_could_not_be_seen_may_be_there():
