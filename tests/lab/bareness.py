@@ -20,13 +20,13 @@ apt-mark showmanual
 section files
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
     -o -path /var/tmp -o -path /var/cache -o -path /var/log -o -path /var/lib/apt \
-    -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /data -o -path '/lib/modules' \
-    -o -path '/usr/lib/modules' \) -prune \
+    -o -path /var/lib/dpkg -o -path /var/lib/ucf -o -path /var/lib/systemd -o -path /data \
+    -o -path /lib/modules -o -path /usr/lib/modules \) -prune \
     -o -printf '%y %m %u:%g %p %l\n' | sort
 section etc
 find /etc /usr/local -xdev -type f ! -name ld.so.cache -exec sha256sum {} + | sort -k 2
 section logs
-find /var/log -printf '%p\n' | grep -v -e /var/log/apt/ -e /var/log/journal | sort
+find /var/log -printf '%p\n' | grep -v -e log/apt/ -e log/dpkg.log -e log/journal | sort
 section run
 ls -A /run | sort
 section data
@@ -47,7 +47,7 @@ section units
 systemctl list-unit-files --no-legend --no-pager | sort
 section active
 systemctl list-units --type=service,mount,socket --state=active --no-legend --no-pager --plain |
-    awk '{ print $1 }' | grep -v -e '^session-' -e '^user' | sort
+    awk '{ print $1 }' | grep -v -e '^session-' -e '^user' -e logind | sort
 section mounts
 cut -d' ' -f2,3 /proc/mounts | sort
 section table
