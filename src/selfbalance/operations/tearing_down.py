@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import OperationError
@@ -172,7 +172,8 @@ class TearingDown:
     def _prove(self) -> None:
         """See that the others are well: what is wrong with the node itself is no news."""
         _, verdicts = self.judged(SIGHTS.of_all(self.hosts))
-        gates = Gates(self.ready, self.hosts, self.patience_s, left_out(verdicts))
+        known = left_out(verdicts) | self._its_copies(verdicts)
+        gates = Gates(self.ready, self.hosts, self.patience_s, known)
         view, verdicts = gates.ask({self.node}, None)
         wrong = [
             each
@@ -185,6 +186,16 @@ class TearingDown:
                 f"{self.node} is as it was before it came, but: {wrong[0].what}; look at the "
                 f"cluster: status.py; then {_next(self.node)}"
             )
+
+    def _its_copies(self, verdicts: Mapping[str, Verdict]) -> frozenset[str]:
+        """Return what is said of a volume because the description still gives the node a copy."""
+        pool, volumes = self.want.pool, self.want.volumes
+        own = [f"{pool[self.node]}:{each.brick}" for each in volumes if each.brick]
+        return frozenset(
+            problem.what
+            for problem in problems_of(verdicts)
+            if any(brick in problem.what for brick in own)
+        )
 
 
 def _next(node: str) -> str:

@@ -195,8 +195,8 @@ def _differences(
     if there := [brick for brick in strange if not _is_gone(seen, brick)]:
         raise VolumeError(
             f"volume {volume.name} has a copy at {' and '.join(there)}, which is not described, "
-            "and its node is there; no such copy is taken away here: describe it, or describe the "
-            "node and run teardown.py, or remove it by gluster volume remove-brick"
+            "and gluster sees its node: if that has just died, try again in some minutes; if not, "
+            "describe it, or describe the node and run teardown.py"
         )
     if settings.arbiter != int(volume.arbiter):
         kind = "an arbiter" if settings.arbiter else "no arbiter"
