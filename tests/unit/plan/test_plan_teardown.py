@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from looks import CLUSTER, NAMES, Look, bare, described, desired, healthy
+from looks import (
+    CLUSTER,
+    NAMES,
+    SHARING,
+    WITH_FOURTH,
+    Look,
+    bare,
+    described,
+    desired,
+    healthy,
+)
 
 from selfbalance.desired import places
 from selfbalance.observed import Drain
-from selfbalance.plan import ghosts, inherited, is_bare, is_new, teardown_objection
+from selfbalance.plan import (
+    ghosts,
+    going_copies,
+    inherited,
+    is_bare,
+    is_new,
+    pool_teller,
+    teardown_objection,
+)
+from selfbalance.plugins import Problem, Verdict
 
 ALL = {*NAMES}
+ALL_FOUR = described(nodes=WITH_FOURTH.nodes, volumes=SHARING.volumes)
 DRAIN = Drain("ops@bastion", 1_795_380_591)
 
 
@@ -83,3 +103,38 @@ def test_one_that_only_serves_needs_no_drains():
         look.change(name, drained={"web3": DRAIN})
 
     assert inherited(look.view, "web3") == {}
+
+
+# --- volumes ---
+
+
+def test_one_of_three_copies_is_not_given_up():
+    said = str(teardown_objection(Look(SHARING).view, "web2", ALL, {}))
+
+    assert said == (
+        "192.0.2.12:/data/shared/brick is one of 3 copies, and 3 are the fewest that are safe: "
+        "describe one more first (nodes, replica), and run cluster.py"
+    )
+
+
+def test_one_of_four_copies_is_if_all_others_are_whole():
+    view, four = Look(ALL_FOUR).view, {*NAMES, "web4"}
+    healing = Problem("volume shared: 3 files or folders are still to be healed", None, passes=True)
+    its_own = Problem("web4: /srv/shared (shared) is not mounted", "web4")
+
+    assert going_copies(view, "web4") == {"shared": ("192.0.2.14:/data/shared/brick", 3)}
+    assert teardown_objection(view, "web4", four, {}) is None
+    said = teardown_objection(view, "web4", four, {"volumes": Verdict("", (its_own, healing))})
+    assert said == (
+        "every other copy has to be whole first: "
+        "volume shared: 3 files or folders are still to be healed"
+    )
+    assert teardown_objection(view, "web4", four, {"volumes": Verdict("", (its_own,))}) is None
+
+
+def test_the_others_are_asked_about_the_pool():
+    teller = pool_teller(Look(ALL_FOUR).view, "web1")
+
+    assert teller is not None
+    assert teller.name == "web2"
+    assert pool_teller(Look().view, "web1") is not None
