@@ -98,7 +98,14 @@ class TearingDown:
                 f"{error}; nothing was taken away; go on with: {same_command()}"
             ) from None
         with Lock.of_cluster(self.hosts).held():
-            self._leave_volumes(self._agreed())
+            view = self._agreed()
+            if not self.directors.is_done(view, self.node):
+                raise OperationError(
+                    f"{self.node} gets clients again: somebody has put it back meanwhile; nothing "
+                    f"was taken away; go on with: {same_command()}"
+                )
+            self._hand_over()
+            self._leave_volumes(view)
             self._take_away()
             self._prove()
         say(f"{self.host.print_prefix}{self.node} is as it was before it came; {_next(self.node)}")

@@ -79,6 +79,8 @@ def _upgrade_goes_on(view: View) -> str | None:
 
 def _volume_would_suffer(view: View, name: str, verdicts: Mapping[str, Verdict]) -> str | None:
     """Say which volume would have too few copies, or whose other copies are not all whole."""
+    if view.desired[name].volumes and pool_teller(view, name) is None:
+        return "what the volumes would lose is not known: gluster answers on no other node"
     going = going_copies(view, name)
     for brick, copies in going.values():
         if copies < FEWEST_COPIES:

@@ -253,6 +253,18 @@ def test_sessions_that_last_keep_the_node(deployed):
     assert "nothing was taken away; go on with: pyinfra" in run.error
 
 
+def test_one_that_somebody_has_put_back_meanwhile_stays(deployed):
+    """The lock was free while its sessions were waited for."""
+    files = deployed.world["web2"]["files"]
+    deployed.inventory(web1={"meanwhile": {"web2": {"files": files}}})
+
+    run = teardown(deployed, "web3")
+
+    assert run.status == 1
+    assert run.changes == [(name, "drain") for name in NAMES]
+    assert "web3 gets clients again: somebody has put it back meanwhile" in run.error
+
+
 def test_a_dry_run_says_it_and_does_nothing(deployed):
     before = deployed.world
 

@@ -26,6 +26,7 @@ import signal
 import tarfile
 import time
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -457,7 +458,7 @@ class NodeConnector(FakeConnector):
             said = upkeep.did(name, has, kind, text)
             if kind == "lock":
                 for other, change in self.host.data.get("meanwhile", {}).items():
-                    WORLD.node(other).update(change)
+                    WORLD.node(other).update(deepcopy(change))
             if kind in {"upgrade", "put back"}:
                 WORLD.restart(name, deployed)
             WORLD.keep()

@@ -132,6 +132,16 @@ def test_one_of_four_copies_is_if_all_others_are_whole():
     assert teardown_objection(view, "web4", four, {"volumes": Verdict("", (its_own,))}) is None
 
 
+def test_without_a_word_of_gluster_nothing_goes():
+    look = Look(ALL_FOUR)
+    for name in NAMES:
+        look.change(name, unknown={"pool": "glusterd does not run"})
+
+    assert teardown_objection(look.view, "web4", {*NAMES, "web4"}, {}) == (
+        "what the volumes would lose is not known: gluster answers on no other node"
+    )
+
+
 def test_the_others_are_asked_about_the_pool():
     teller = pool_teller(Look(ALL_FOUR).view, "web1")
 
