@@ -9,6 +9,7 @@ from selfbalance.deploys.data import careful, going_back, name_of_node, seconds,
 from selfbalance.operations import (
     activated,
     drained,
+    forgotten,
     go_back,
     handed_over,
     is_controller,
@@ -16,12 +17,13 @@ from selfbalance.operations import (
     proven,
     shared,
     tested,
+    torn_down,
     undrained,
     upgraded,
 )
 from selfbalance.operations.looking import deployment_of
 
-__all__ = ["cluster", "drain", "handover", "status", "undrain", "upgrade"]
+__all__ = ["cluster", "drain", "handover", "status", "teardown", "undrain", "upgrade"]
 
 
 @deploy("Self-balancing cluster")
@@ -46,6 +48,7 @@ def cluster(patience_s: float = 30.0) -> None:
             _serial=True,
             _retries=0,
         )
+        forgotten(name="Forget nodes that are described no more", _serial=True, _retries=0)
 
 
 @deploy("Status of the cluster")
@@ -103,6 +106,26 @@ def undrain(patience_s: float = 30.0) -> None:
         node = name_of_node(host)
         undrained(
             name=f"Put {node} back", node=node, patience_s=patience_s, _serial=True, _retries=0
+        )
+
+
+@deploy("Teardown of a node")
+def teardown(patience_s: float = 30.0) -> None:
+    """Let `--data node=NAME` leave the cluster, as bare as before it came. Loses nothing.
+
+    `--data timeout=SECONDS` bounds the wait for its sessions, 300 unless said. Afterwards the gates
+    are asked for `patience_s` before they count as shut.
+    """
+    host = ctx_host.get()
+    if is_controller(host):
+        node = name_of_node(host)
+        torn_down(
+            name=f"Tear down {node}",
+            node=node,
+            timeout_s=seconds(host, "timeout", 300.0),
+            patience_s=patience_s,
+            _serial=True,
+            _retries=0,
         )
 
 

@@ -150,11 +150,12 @@ def power_off(name: str, node: str) -> None:
 
 @lab.command("power-on")
 @_named
+@click.option("--fresh", is_flag=True, help="With empty disks: another machine of that name.")
 @click.argument("node")
-def power_on(name: str, node: str) -> None:
+def power_on(name: str, fresh: bool, node: str) -> None:
     """Boot a node from its own disk and wait until ssh answers."""
     with said_in_one_line():
-        Lab.running(name).power_on(node)
+        Lab.running(name).power_on(node, fresh)
     click.echo(f"{node} answers ssh.")
 
 

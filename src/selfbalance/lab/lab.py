@@ -169,13 +169,20 @@ class Lab:
         if process is not None:
             process.kill()
 
-    def power_on(self, name: str) -> None:
-        """Boot a node from its own disk and wait until ssh answers."""
+    def power_on(self, name: str, fresh: bool = False) -> None:
+        """Boot a node from its own disk and wait until ssh answers.
+
+        A `fresh` one is another machine of that name: its disks are as the lab's first boot had
+        them.
+        """
         one = self.node(name)
         if self._powered(one):
             raise LabError(
                 f"{name} has power already. Next: selfbalance lab status{_named(self.name)}"
             )
+        if fresh:
+            self._folder.disk(name).unlink(missing_ok=True)
+            node.make_data_disk(self._folder, one)
         self._start(one)
         self._wait_for((one,))
 

@@ -120,11 +120,13 @@ look() {
     section demotion
     first {{ demotion }} && echo "$line"
 
-    # What stands in the files of drained nodes; the first number is keepalived's, the rest for us.
+    # What stands in the files of drained nodes; the first number is keepalived's, the rest for us. A node
+    # that is described no more may have one.
     section drained
     date +%s || echo '!no clock'
-    for node in {{ nodes }}; do
-        if first "{{ drained }}-$node"; then printf '%s\n' "$node $line"; fi
+    for file in {{ drained }}-*; do
+        case $file in *.new) continue ;; esac
+        if first "$file"; then printf '%s\n' "${file#{{ drained }}-} $line"; fi
     done
 
     section upgrade

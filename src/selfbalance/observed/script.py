@@ -52,7 +52,6 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             vrrp=desired.director,
             units=_words(desired.units),
             demotion=places.DEMOTION,
-            nodes=_words(node.name for node in cluster.nodes),
             drained=places.DRAINED,
             upgrade=places.UPGRADE,
             config=places.CONFIG,

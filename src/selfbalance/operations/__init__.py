@@ -2,10 +2,12 @@
 
 from selfbalance.operations.cluster import activated, proven
 from selfbalance.operations.draining import drained, undrained
+from selfbalance.operations.forgetting import forgotten
 from selfbalance.operations.going_back import go_back
 from selfbalance.operations.handing_over import handed_over
 from selfbalance.operations.looking import is_controller
 from selfbalance.operations.node import prepared, tested
+from selfbalance.operations.tearing_down import torn_down
 from selfbalance.operations.turning import Options
 from selfbalance.operations.upgrading import upgraded
 from selfbalance.operations.volumes import shared
@@ -14,6 +16,7 @@ __all__ = [
     "Options",
     "activated",
     "drained",
+    "forgotten",
     "go_back",
     "handed_over",
     "is_controller",
@@ -21,6 +24,7 @@ __all__ = [
     "proven",
     "shared",
     "tested",
+    "torn_down",
     "undrained",
     "upgraded",
 ]

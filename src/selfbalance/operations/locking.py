@@ -128,11 +128,12 @@ def _beat(run: str) -> str:
 
 
 def _free(run: str) -> str:
-    """Give this node's lock back, if it is still this run's."""
+    """Give this node's lock back, if it is still this run's; leave no folder on a bare node."""
     lock, folder = places.LOCK, places.LOCK.rpartition("/")[0]
     return (
-        f"exec 9<{folder}; flock -w 20 9; "
-        f'read -r run said <{lock} && [ "$run" = {run} ] && rm -f {lock}; true'
+        f"[ -d {folder} ] || exit 0; exec 9<{folder}; flock -w 20 9; "
+        f'read -r run said <{lock} && [ "$run" = {run} ] && rm -f {lock}; '
+        f"rmdir {folder} 2>/dev/null; true"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.host import Host
@@ -12,8 +12,9 @@ from pyinfra.operations import apt
 from selfbalance.deployment import Deployment
 from selfbalance.desired import DesiredNode, places
 from selfbalance.errors import SelfbalanceError
-from selfbalance.observed import ClusterState, NodeState, Unobserved
-from selfbalance.operations import shell, shell_kept
+from selfbalance.gates import View
+from selfbalance.observed import ClusterState, Drain, NodeState, Unobserved
+from selfbalance.operations import shell, shell_kept, shell_teardown
 from selfbalance.operations.context import refusal
 from selfbalance.operations.looking import (
     SIGHTS,
@@ -28,6 +29,8 @@ from selfbalance.plan import (
     LACKING_REMEDY,
     NodePlan,
     brick_objections,
+    inherited,
+    is_new,
     lacking_modules,
     plan_node,
 )
@@ -45,11 +48,13 @@ def tested() -> Generator[StringCommand | FunctionCommand, None, None]:
     if objection := _objection(host, state):
         yield refusal(objection)
         return
-    plan, _, _ = _planned(host, state)
+    plan, want, seen = _planned(host, state)
     say_plan(host, plan)
     if not (plan.packages or plan.config):
         host.noop("nothing to prove")
         return
+    if is_new(want, seen):
+        yield StringCommand(shell_teardown.record(want))
     if plan.packages:
         yield from apt.packages._inner(
             packages=list(plan.packages), update=True, no_recommends=True
@@ -88,6 +93,13 @@ def _planned(host: Host, state: ClusterState) -> tuple[NodePlan, DesiredNode, No
     return plan_node(want, seen), want, seen
 
 
+def _tell_drains(drains: Mapping[str, Drain]) -> Generator[StringCommand, None, None]:
+    """Tell a new director who gets no new clients: the others have been told."""
+    for node, drain in drains.items():
+        since = "" if drain.since is None else f"{drain.since} {drain.by}"
+        yield StringCommand(shell.drain(node, since))
+
+
 @operation()
 def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     """Write files and set the kernel, once every node has proven its configuration.
@@ -106,6 +118,9 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     if not plan.harmless:
         host.noop("nothing to prepare")
         return
+    if is_new(want, seen):
+        ready = deployment_of(host).informed(state)
+        yield from _tell_drains(inherited(View(ready.cluster, ready.desired, state), host.name))
     if places.VIP_UNIT in seen.files and (plan.files or plan.config):
         yield StringCommand(shell_kept.keep(want, goes_back(host)))
     if plan.files:

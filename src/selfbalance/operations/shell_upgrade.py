@@ -89,7 +89,7 @@ def install(versions: Mapping[str, str], patience_s: int = 900) -> str:
         "-o DPkg::Lock::Timeout=120 --allow-downgrades --no-install-recommends install "
         f"{some} </dev/null"
     )
-    return _in_a_unit(apt, patience_s)
+    return in_a_unit(apt, patience_s)
 
 
 def keep_packages(versions: Mapping[str, str]) -> str:
@@ -142,7 +142,7 @@ def put_back(
     )
     checks = "".join(_kept(name, version) for name, version in versions.items())
     kept = f"; ( {beside_kept(restore)}\n) || exit 1" if restore else ""
-    return f"{checks}{_in_a_unit(install_kept, patience_s)}{kept}; started=0{starts}; exit $started"
+    return f"{checks}{in_a_unit(install_kept, patience_s)}{kept}; started=0{starts}; exit $started"
 
 
 def _kept(name: str, version: str) -> str:
@@ -157,7 +157,8 @@ def _kept(name: str, version: str) -> str:
     )
 
 
-def _in_a_unit(script: str, patience_s: int) -> str:
+def in_a_unit(script: str, patience_s: int) -> str:
+    """Run a script in a unit that outlives the connection; a former one is waited for first."""
     log, unit = places.UPGRADE_LOG, UNIT
     return (
         "set -u; tries=0; "

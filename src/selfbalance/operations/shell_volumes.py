@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from selfbalance.desired import DesiredVolume
+from selfbalance.desired import DesiredVolume, places
 from selfbalance.plan import VolumeAct, VolumeStep
 
 _TRIES = 60
@@ -28,13 +28,20 @@ def command(step: VolumeStep) -> str:
     """Return the command of a step, for the node that it is done on."""
     volume = step.volume
     if volume is None:
-        return probe(step.subject)
+        return {
+            VolumeAct.PROBE: lambda: probe(step.subject),
+            VolumeAct.IDENTIFY: lambda: identify(step.subject, step.other),
+            VolumeAct.DETACH: lambda: detach(step.subject),
+        }[step.act]()
     return {
         VolumeAct.CREATE: lambda: create(volume),
         VolumeAct.GROW: lambda: grow(volume, step.subject, step.copies),
         VolumeAct.SET: lambda: set_options(volume),
         VolumeAct.START: lambda: _gluster("volume", "start", volume.name),
         VolumeAct.MOUNT: lambda: mount(volume),
+        VolumeAct.RESET: lambda: reset(volume, step.subject),
+        VolumeAct.REPLACE: lambda: replace(volume, step.other, step.subject),
+        VolumeAct.SHRINK: lambda: shrink(volume, step.subject, step.copies),
     }[step.act]()
 
 
@@ -53,6 +60,73 @@ def probe(address: str) -> str:
         f"tries=$((tries + 1)); [ $tries -le {_TRIES} ] || "
         f"{{ echo '{address} does not become a peer in the pool: gluster peer status' >&2; "
         "exit 1; }; sleep 1; done"
+    )
+
+
+def identify(uuid: str, good: str) -> str:
+    """Let this node's glusterd be a peer that others know by its id, and learn the volumes of one.
+
+    It writes its id when it is first asked for something, and peers compare files at a start.
+    """
+    info = f"{places.GLUSTERD}/glusterd.info"
+    learnt = (
+        "timeout 20 gluster --xml volume info | grep -q '<volume>' && "
+        "timeout 20 gluster --xml peer status | tr -d '\\n ' | grep -q "
+        f"'<hostname>{good}</hostname></hostnames><connected>1</connected><state>3<'"
+    )
+    return (
+        f"set -u; {_GLUSTER}systemctl start glusterd; gluster_ pool list; "
+        f"systemctl stop glusterd; sed -i 's/^UUID=.*/UUID={uuid}/' {info}; sync {info}; "
+        f"grep -qx UUID={uuid} {info} || {{ echo '{info} has no UUID' >&2; exit 1; }}; "
+        f"systemctl start glusterd; gluster_ peer probe {good}; sleep 1; "
+        f"systemctl restart glusterd; tries=0; until {learnt}; do tries=$((tries + 1)); "
+        f"[ $tries -le {_TRIES} ] || {{ echo 'it does not learn the volumes of {good}: "
+        "gluster peer status' >&2; exit 1; }; sleep 1; done"
+    )
+
+
+def detach(address: str) -> str:
+    """Take a node out of the pool, be it there or not."""
+    return _gluster("peer", "detach", address, "force")
+
+
+def reset(volume: DesiredVolume, brick: str) -> str:
+    """Have a copy made anew from the others, in a folder that is empty."""
+    words = _words([volume.name, brick])
+    return (
+        f"set -u; {_GLUSTER}(gluster_ volume reset-brick {words} start) 2>/dev/null; "
+        f"gluster_ volume reset-brick {words} {shlex.quote(brick)} commit force; "
+        f"gluster_ volume heal {shlex.quote(volume.name)} full"
+    )
+
+
+def replace(volume: DesiredVolume, old: str, new: str) -> str:
+    """Have a copy at another place instead of one that is gone, and have it healed."""
+    swap = ["volume", "replace-brick", volume.name, old, new, "commit", "force"]
+    return f"{_gluster(*swap)}; gluster_ volume heal {shlex.quote(volume.name)} full"
+
+
+def shrink(volume: DesiredVolume, brick: str, copies: int) -> str:
+    """Take a copy out of the volume: so many are left."""
+    return _gluster("volume", "remove-brick", volume.name, "replica", str(copies), brick, "force")
+
+
+def unmount(units: Iterable[str]) -> str:
+    """Let systemd unmount volumes."""
+    return (
+        f'for unit in {_words(units)}; do systemctl stop "$unit" 2>/dev/null; '
+        '! systemctl -q is-active "$unit" || '
+        '{ journalctl -u "$unit" -n 3 --no-pager >&2; exit 1; }; done'
+    )
+
+
+def leave(bricks: Iterable[str]) -> str:
+    """End gluster on a node that is in no pool any more, and delete its copies."""
+    return (
+        "set -u; if timeout 20 gluster --xml peer status 2>/dev/null | grep -q '<hostname>'; then "
+        "echo 'it is still in a pool: gluster peer status' >&2; exit 1; fi; "
+        "systemctl -q disable glusterd 2>/dev/null; systemctl stop glusterd 2>/dev/null; "
+        f"rm -rf {_words(bricks)}"
     )
 
 

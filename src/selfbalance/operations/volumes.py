@@ -26,7 +26,7 @@ from selfbalance.operations.looking import (
     taking_part,
 )
 from selfbalance.operations.saying import say
-from selfbalance.plan import VolumeAct, VolumesPlan, VolumeStep, plan_volumes
+from selfbalance.plan import MAKING, VolumeAct, VolumesPlan, VolumeStep, plan_volumes
 from selfbalance.plugins import Problem
 
 PACE_S = 2.0
@@ -94,7 +94,7 @@ class Sharing:
             SIGHTS.forget(host)
 
     def _make_folders(self, step: VolumeStep) -> None:
-        if step.act in (VolumeAct.CREATE, VolumeAct.GROW):
+        if step.act in {VolumeAct.CREATE, *MAKING}:
             at_once(self._make_folder, [step.subject] if step.subject else _bricks(step))
 
     def _make_folder(self, brick: str) -> None:

@@ -18,6 +18,15 @@ from selfbalance.plan.node import (
 )
 from selfbalance.plan.restoring import unrestored
 from selfbalance.plan.rollout import Rollout, Wave, agreement_objection, plan_rollout
+from selfbalance.plan.teardown import (
+    ghosts,
+    going_copies,
+    inherited,
+    is_bare,
+    is_new,
+    pool_teller,
+    teardown_objection,
+)
 from selfbalance.plan.upgrade import (
     PackageVersions,
     Turn,
@@ -29,6 +38,7 @@ from selfbalance.plan.upgrade import (
     together,
 )
 from selfbalance.plan.volumes import (
+    MAKING,
     VolumeAct,
     VolumesPlan,
     VolumeStep,
@@ -38,6 +48,7 @@ from selfbalance.plan.volumes import (
 
 __all__ = [
     "LACKING_REMEDY",
+    "MAKING",
     "Act",
     "NodePlan",
     "PackageVersions",
@@ -54,16 +65,23 @@ __all__ = [
     "brick_objections",
     "by_version",
     "drain_objection",
+    "ghosts",
+    "going_copies",
     "handover_objection",
     "heirs",
+    "inherited",
+    "is_bare",
+    "is_new",
     "lacking_modules",
     "mastered",
     "plan_node",
     "plan_rollout",
     "plan_upgrade",
     "plan_volumes",
+    "pool_teller",
     "read_versions",
     "stranger",
+    "teardown_objection",
     "together",
     "unrestored",
     "untold",

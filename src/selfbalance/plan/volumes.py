@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +10,7 @@ from enum import Enum
 from selfbalance.desired import DesiredNode, DesiredVolume
 from selfbalance.errors import VolumeError
 from selfbalance.gates import View
-from selfbalance.observed import ClusterState, NodeState, SeenSettings
+from selfbalance.observed import ClusterState, NodeState, SeenPeer, SeenSettings
 
 
 class VolumeAct(str, Enum):
@@ -21,13 +22,19 @@ class VolumeAct(str, Enum):
     SET = "set"
     START = "start"
     MOUNT = "mount"
+    IDENTIFY = "identify"
+    RESET = "reset"
+    REPLACE = "replace"
+    SHRINK = "shrink"
+    DETACH = "detach"
 
 
 @dataclass(frozen=True)
 class VolumeStep:
-    """One step: done on `node`; `subject` is a peer's address, a brick, or nothing.
+    """One step: done on `node`; `subject` is a peer's address, its id, a brick, or nothing.
 
-    `copies` is how many there are with a new one.
+    `copies` is how many there are with a new one, or without one that goes; `other` is the brick
+    that is replaced, or the address of a peer that knows the volumes.
     """
 
     act: VolumeAct
@@ -35,6 +42,7 @@ class VolumeStep:
     volume: DesiredVolume | None = None
     subject: str = ""
     copies: int = 0
+    other: str = ""
 
     @property
     def words(self) -> str:
@@ -47,6 +55,11 @@ class VolumeStep:
             VolumeAct.SET: f"set options of volume {name}",
             VolumeAct.START: f"start volume {name}",
             VolumeAct.MOUNT: f"mount volume {name} at {self.volume.mount if self.volume else ''}",
+            VolumeAct.IDENTIFY: "let gluster be the peer again that the others know",
+            VolumeAct.RESET: f"make the copy of volume {name} at {self.subject} anew",
+            VolumeAct.REPLACE: f"give volume {name} a copy at {self.subject} for {self.other}",
+            VolumeAct.SHRINK: f"take the copy at {self.subject} out of volume {name}",
+            VolumeAct.DETACH: f"take {self.subject} out of gluster's pool",
         }[self.act]
 
 
@@ -58,8 +71,14 @@ class VolumesPlan:
 
     @property
     def grows(self) -> bool:
-        """Whether a volume that has content gets one more copy."""
-        return any(step.act is VolumeAct.GROW for step in self.steps)
+        """Whether a volume that has content gets a new copy, or loses one."""
+        return any(step.act in _UNHEALED for step in self.steps)
+
+
+MAKING = {VolumeAct.GROW, VolumeAct.RESET, VolumeAct.REPLACE}
+"""Acts that make the copy which is their subject."""
+
+_UNHEALED = {*MAKING, VolumeAct.SHRINK}
 
 
 def brick_objections(
@@ -104,7 +123,13 @@ def plan_volumes(view: View, active: Collection[str]) -> VolumesPlan:
         return VolumesPlan()
     runner = view.state.observer or next(n.name for n in view.cluster.nodes if n.name in active)
     seen = next((each for each in view.state.seen if each.name == runner), NodeState(runner))
-    steps = (*_probes(view, seen, active), *_volumes(view, seen), *_mounts(view, active))
+    steps = (
+        *_identities(view, seen, active),
+        *_probes(view, seen, active),
+        *_volumes(view, seen),
+        *_leftovers(view, seen),
+        *_mounts(view, active),
+    )
     told = [step for step in steps if step.act is not VolumeAct.MOUNT]
     if told and runner not in active:
         raise VolumeError(
@@ -125,6 +150,32 @@ def _probes(view: View, seen: NodeState, active: Collection[str]) -> Iterator[Vo
             yield VolumeStep(VolumeAct.PROBE, seen.name, None, address)
 
 
+def _identities(view: View, seen: NodeState, active: Collection[str]) -> Iterator[VolumeStep]:
+    """Give a fresh machine the id by which the others know the one that it takes the place of.
+
+    Its own glusterd knows nobody, and they would not take it for a peer (glusterd-handshake.c).
+    """
+    good = view.desired[seen.name].pool[seen.name]
+    for name, peer in _strangers_to_themselves(view, seen):
+        uuid = next((each for each in peer.names if _UUID.fullmatch(each)), None)
+        if name in active and uuid:
+            yield VolumeStep(VolumeAct.IDENTIFY, name, None, uuid, other=good)
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _strangers_to_themselves(view: View, seen: NodeState) -> Iterator[tuple[str, SeenPeer]]:
+    """Yield nodes that are in the pool, and whose own glusterd knows of no pool."""
+    for want, other in view.pairs():
+        address = want.pool[other.name]
+        peer = next((each for each in seen.gluster_peers if address in each.names), None)
+        asked = not {"pool", "volumes"} & other.unknown.keys()
+        knows = bool(other.gluster_peers or other.volumes)
+        if other.name != seen.name and peer and asked and not knows:
+            yield other.name, peer
+
+
 def _volumes(view: View, seen: NodeState) -> Iterator[VolumeStep]:
     for volume in view.desired[seen.name].volumes:
         settings = seen.volumes.get(volume.name)
@@ -133,16 +184,19 @@ def _volumes(view: View, seen: NodeState) -> Iterator[VolumeStep]:
             yield VolumeStep(VolumeAct.SET, seen.name, volume)
             yield VolumeStep(VolumeAct.START, seen.name, volume)
         else:
-            yield from _differences(seen.name, volume, settings)
+            yield from _differences(view, seen, volume, settings)
 
 
 def _differences(
-    runner: str, volume: DesiredVolume, settings: SeenSettings
+    view: View, seen: NodeState, volume: DesiredVolume, settings: SeenSettings
 ) -> Iterator[VolumeStep]:
-    if strange := [brick for brick in settings.bricks if brick not in volume.bricks]:
+    runner = seen.name
+    strange = [brick for brick in settings.bricks if brick not in volume.bricks]
+    if there := [brick for brick in strange if not _is_gone(seen, brick)]:
         raise VolumeError(
-            f"volume {volume.name} has a copy at {' and '.join(strange)}, which is not described; "
-            "no copy is taken away here: describe it, or remove it by gluster volume remove-brick"
+            f"volume {volume.name} has a copy at {' and '.join(there)}, which is not described, "
+            "and gluster sees its node: if that has just died, try again in some minutes; if not, "
+            "describe it, or describe the node and run teardown.py"
         )
     if settings.arbiter != int(volume.arbiter):
         kind = "an arbiter" if settings.arbiter else "no arbiter"
@@ -151,12 +205,64 @@ def _differences(
             "that is not changed here"
         )
     missing = [brick for brick in volume.bricks if brick not in settings.bricks]
-    for copies, brick in enumerate(missing, len(settings.bricks) + 1):
+    for gone, brick in zip(strange, missing, strict=False):
+        yield VolumeStep(VolumeAct.REPLACE, runner, volume, brick, other=gone)
+    for copies, brick in enumerate(missing[len(strange) :], len(settings.bricks) + 1):
         yield VolumeStep(VolumeAct.GROW, runner, volume, brick, copies)
+    for fewer, brick in enumerate(strange[len(missing) :], 1):
+        copies = len(settings.bricks) - fewer
+        yield VolumeStep(VolumeAct.SHRINK, runner, volume, brick, copies)
+    if not missing and not strange:
+        yield from _lost(view, runner, volume)
     if any(settings.options.get(name) != value for name, value in volume.options.items()):
         yield VolumeStep(VolumeAct.SET, runner, volume)
     if not settings.started:
         yield VolumeStep(VolumeAct.START, runner, volume)
+
+
+def _is_gone(seen: NodeState, brick: str) -> bool:
+    """Whether the node of a brick is a peer that is out of gluster's sight."""
+    address = brick.partition(":")[0]
+    return any(address in peer.names and not peer.connected for peer in seen.gluster_peers)
+
+
+def _lost(view: View, runner: str, volume: DesiredVolume) -> Iterator[VolumeStep]:
+    """Make copies anew whose folders are gone: nothing is lost by that, if all others are there.
+
+    One that would lie on the root file system instead was refused before (`brick_objections`).
+    """
+    states = {
+        f"{want.pool[node.name]}:{own.brick}": copy.brick.state
+        for want, node in view.pairs()
+        for own in want.volumes
+        for copy in [node.copies.get(volume.name)]
+        if own.name == volume.name and own.brick and copy and copy.brick
+    }
+    gone = [brick for brick, state in states.items() if state == "gone"]
+    others = [brick for brick in volume.bricks if brick not in gone]
+    if all(states.get(brick) == "marked" for brick in others):
+        for brick in gone:
+            yield VolumeStep(VolumeAct.RESET, runner, volume, brick)
+
+
+def _leftovers(view: View, seen: NodeState) -> Iterator[VolumeStep]:
+    """Take peers out of the pool that are described no more, out of sight, and hold no copy.
+
+    The last of a node's copies goes in the same run.
+    """
+    pool = view.desired[seen.name].pool
+    described = {brick for volume in view.desired[seen.name].volumes for brick in volume.bricks}
+    kept = {
+        brick.partition(":")[0]
+        for name, settings in seen.volumes.items()
+        for brick in settings.bricks
+        if brick in described or name not in {v.name for v in view.desired[seen.name].volumes}
+    }
+    for peer in seen.gluster_peers:
+        if not peer.connected and not peer.names & ({*pool.values()} | kept):
+            address = next((each for each in sorted(peer.names) if not _UUID.fullmatch(each)), None)
+            if address:
+                yield VolumeStep(VolumeAct.DETACH, seen.name, None, address)
 
 
 def _mounts(view: View, active: Collection[str]) -> Iterator[VolumeStep]:
@@ -172,7 +278,7 @@ def _absent(view: View, step: VolumeStep, active: Collection[str]) -> list[str]:
     if step.act is VolumeAct.CREATE and step.volume:
         bricks = step.volume.bricks
     else:
-        bricks = (step.subject,) if step.act is VolumeAct.GROW else ()
+        bricks = (step.subject,) if step.act in MAKING else ()
     addresses = {brick.partition(":")[0] for brick in bricks}
     seen = {each.name for each in view.state.seen}
     pool = next(iter(view.desired.values())).pool

@@ -53,6 +53,13 @@ from selfbalance.deploys import undrain
 
 undrain()
 ''',
+    "deploys/teardown.py": '''\
+"""Take a node out of the cluster, as bare as before:  --data node=NAME [--data timeout=SECONDS]"""
+
+from selfbalance.deploys import teardown
+
+teardown()
+''',
     "deploys/upgrade.py": '''\
 """Upgrade a component node by node:  --data component=keepalived|packages|reboot"""
 

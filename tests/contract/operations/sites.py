@@ -24,6 +24,7 @@ ENTRY_POINT = "[pyinfra.connectors]\nnode = world:NodeConnector\n"
 LOOKING = {
     *("look", "ask", "connect", "versions", "boot", "booted", "beat"),
     *("clock", "ended", "before"),
+    *("packages", "recorded"),
 }
 LOCKING = {"lock", "unlock"}
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 NAMES = ["web1", "web2", "web3"]
-PREPARING = ["update", "install", "write", "prove", "write", "kernel"]
+PREPARING = ["record", "update", "install", "write", "prove", "write", "kernel"]
 CALM = 'detection = "calm"\n'
 HTTPS = ('name = "http", port = 80}', 'name = "http", port = 80}, {name = "https", port = 443}')
 
@@ -43,7 +43,7 @@ def test_a_second_run_changes_nothing_and_looks_once(deployed):
 
     assert (run.status, run.changes) == (0, [])
     assert sorted(run.did("look")) == NAMES
-    assert run.err.count("No changes") == 7
+    assert run.err.count("No changes") == 8
 
 
 def test_without_yes_it_looks_twice_and_says_what_it_would_do_once(deployed):

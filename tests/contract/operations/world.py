@@ -26,6 +26,7 @@ import signal
 import tarfile
 import time
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -33,6 +34,7 @@ from typing import Any
 
 import changing
 import gevent
+import leaving
 import upkeep
 from blocks import Block
 from blocks import parse as read_config
@@ -63,6 +65,7 @@ from selfbalance.plugins import Facts
 KINDS = {
     "section format": "look",
     **changing.KINDS,
+    **leaving.KINDS,
     **upkeep.KINDS,
     "base64 -d | tar": "write",
     "modprobe -a": "kernel",
@@ -78,7 +81,7 @@ KINDS = {
 }
 """What a command is for, by the first of these that it holds."""
 
-LOOKING = {"look", "ask", *upkeep.LOOKING, *changing.LOOKING}
+LOOKING = {"look", "ask", *changing.LOOKING, *leaving.LOOKING, *upkeep.LOOKING}
 GIB = 2**30
 
 
@@ -146,11 +149,11 @@ class World:
         has["drop_in_read"] = has["drop_in_read"] or not has["running"] or " restart " in command
         has["running"] = _virtual_servers(has["files"][places.CONFIG][0])
         if " restart " in command:
-            self._leave(name)
+            self.leave(name)
         has["master"] = has["master"] or not self.master(deployed.cluster)
         return True
 
-    def _leave(self, name: str) -> None:
+    def leave(self, name: str) -> None:
         """Let a MASTER hand over, if somebody is there."""
         has = self.node(name)
         heirs = [each for each in self.live() if each != name]
@@ -160,7 +163,7 @@ class World:
     def restart(self, name: str, deployed: Deployment) -> None:
         """Let another keepalived start with the same configuration; a broken one does not."""
         has = self.node(name)
-        self._leave(name)
+        self.leave(name)
         has["running"] = None if has["broken"] else _virtual_servers(has["files"][places.CONFIG][0])
         has["master"] = not has["broken"] and (
             has["master"] or self.master(deployed.cluster) is None
@@ -210,7 +213,7 @@ class World:
             units={unit: self._unit(name, unit) for unit in want.units},
             table=self._table(deployed, has) if runs else (),
             clock=int(time.time()),
-            drained=_drained(cluster, has["files"]),
+            drained=_drained(has["files"]),
             sessions={(want.vips[0], 80): _next_of(has)},
             sync=good.sync if runs else frozenset(),
             demotion=good.demotion if runs else None,
@@ -335,9 +338,10 @@ def _effective(weight: int, tracked: str, has: dict[str, Any]) -> int:
     return max(0, weight - int(number[0])) if number else weight
 
 
-def _drained(cluster: Cluster, files: dict[str, Any]) -> dict[str, Drain]:
+def _drained(files: dict[str, Any]) -> dict[str, Drain]:
     """What the files of drained nodes say."""
-    said = {node.name: files.get(places.drained(node.name), [""])[0] for node in cluster.nodes}
+    prefix = f"{places.DRAINED}-"
+    said = {p.removeprefix(prefix): t[0] for p, t in files.items() if p.startswith(prefix)}
     return {
         name: Drain(words[2].strip(), int(words[1])) if words[1:] else Drain("a hand", None)
         for name, text in said.items()
@@ -464,9 +468,15 @@ class NodeConnector(FakeConnector):
             said = upkeep.did(name, has, kind, text)
             if kind == "lock":
                 for other, change in self.host.data.get("meanwhile", {}).items():
-                    WORLD.node(other).update(change)
+                    WORLD.node(other).update(deepcopy(change))
             if kind in {"upgrade", "put back"}:
                 WORLD.restart(name, deployed)
+            WORLD.keep()
+            return said
+        if kind in leaving.KINDS.values():
+            if kind == "quiet":
+                WORLD.leave(name)
+            said = leaving.did(has, kind)
             WORLD.keep()
             return said
         return self._deployed(kind, text, stdin)

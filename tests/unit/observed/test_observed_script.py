@@ -269,13 +269,15 @@ def test_a_shell_reads_who_is_drained(tmp_path):
     (folder / "drained-web3").write_text("65535 1795380591 CORP\\new ops@bastion\n")
     (folder / "drained-web2").write_text("")
     (folder / "drained-web1").write_text("1")
-    (folder / "drained-stranger").write_text("1\n")
+    (folder / "drained-web2.new").write_text("1\n")
+    (folder / "drained-gone").write_text("1\n")
 
     clock, *lines = run_part("drained", tmp_path)
 
     assert abs(int(clock) - time.time()) < 60
-    assert lines == ["web1 1", "web3 65535 1795380591 CORP\\new ops@bastion"]
+    assert lines == ["gone 1", "web1 1", "web3 65535 1795380591 CORP\\new ops@bastion"]
     assert parsed("drained", [clock, *lines]).drained == {
+        "gone": Drain("somebody by hand", None),
         "web1": Drain("somebody by hand", None),
         "web3": Drain("CORP\\new ops@bastion", 1_795_380_591),
     }

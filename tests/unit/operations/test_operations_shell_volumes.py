@@ -11,7 +11,7 @@ from clusters import clusters, steady
 from hypothesis import given
 from looks import SHARING, WITH_FOURTH, desired
 
-from selfbalance.desired import DesiredVolume
+from selfbalance.desired import DesiredVolume, places
 from selfbalance.operations import shell_volumes
 from selfbalance.operations.shell_volumes import command
 from selfbalance.plan import VolumeAct, VolumeStep
@@ -32,7 +32,13 @@ CREATE, SET, START, MOUNT = map(
 )
 GROWN = replace(SHARED, bricks=(*SHARED.bricks, NEW))
 GROW = replace(step(VolumeAct.GROW, GROWN, NEW), copies=4)
-STEPS = [PROBE, CREATE, SET, START, MOUNT, GROW]
+RESET = step(VolumeAct.RESET, SHARED, THREE)
+REPLACE = replace(step(VolumeAct.REPLACE, SHARED, THREE), other=NEW)
+SHRINK = replace(step(VolumeAct.SHRINK, SHARED, NEW), copies=3)
+DETACH = step(VolumeAct.DETACH, None, "192.0.2.14")
+UUID = "2b1f8d52-6f4e-4d59-9d0a-3c7a1f5e9b10"
+IDENTIFY = replace(step(VolumeAct.IDENTIFY, None, UUID), other="192.0.2.11")
+STEPS = [PROBE, CREATE, SET, START, MOUNT, GROW, RESET, REPLACE, SHRINK, DETACH, IDENTIFY]
 OF_GLUSTER = [CREATE, SET, START, GROW]
 AND_WORDS = pytest.mark.parametrize("one", OF_GLUSTER, ids=lambda one: one.act.value)
 
@@ -64,7 +70,7 @@ def test_a_shell_accepts_each_command_for_any_volume(cluster):
     for volume in desired(cluster)[name].volumes:
         for act in VolumeAct:
             one = VolumeStep(act, name, volume, volume.bricks[-1])
-            if act is VolumeAct.PROBE:
+            if act in (VolumeAct.PROBE, VolumeAct.IDENTIFY, VolumeAct.DETACH):
                 one = VolumeStep(act, name, None, str(cluster.nodes[1].address))
             checked = subprocess.run(
                 ["sh", "-n"], input=command(one), text=True, capture_output=True, check=False
@@ -88,6 +94,20 @@ WORDS = [
         [f"volume set shared network.ping-timeout 10 cluster.heal-timeout 60 auth.allow {ALLOWED}"],
     ),
     (START, ["volume start shared"]),
+    (
+        RESET,
+        [
+            f"volume reset-brick shared {THREE} start",
+            f"volume reset-brick shared {THREE} {THREE} commit force",
+            "volume heal shared full",
+        ],
+    ),
+    (
+        REPLACE,
+        [f"volume replace-brick shared {NEW} {THREE} commit force", "volume heal shared full"],
+    ),
+    (SHRINK, [f"volume remove-brick shared replica 3 {NEW} force"]),
+    (DETACH, ["peer detach 192.0.2.14 force"]),
     (GROW, [f"volume add-brick shared replica 4 {NEW}", "volume heal shared full"]),
     (
         replace(GROW, volume=replace(GROWN, on_root=True)),
@@ -105,6 +125,49 @@ def test_gluster_is_asked_in_its_own_words_and_asks_nothing_back(node, gluster, 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert asked(node) == [f"--mode=script {each}" for each in words]
     assert waits(node) == 0
+
+
+def test_a_fresh_glusterd_gets_the_id_that_others_know(node, gluster):
+    info = f"{places.GLUSTERD}/glusterd.info"
+    node.write(info, "UUID=11111111-2222-3333-4444-555555555555\noperating-version=100000\n")
+    answer = "<volume> <hostname>192.0.2.11</hostname></hostnames><connected>1</connected><state>3<"
+    gluster(f"echo '{answer}'")
+
+    ran = node.run(command(IDENTIFY))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert node.path(info).read_text() == f"UUID={UUID}\noperating-version=100000\n"
+    calls = [line for line in node.ran if line.startswith("systemctl")]
+    assert calls == [f"systemctl {verb} glusterd" for verb in ("start", "stop", "start", "restart")]
+
+
+def test_a_node_that_is_still_in_a_pool_keeps_its_copy(node, gluster):
+    node.write("/var/data/brick/file", "")
+    gluster("echo '<hostname>192.0.2.11</hostname>'")
+
+    ran = node.run(shell_volumes.leave(["/var/data/brick"]))
+
+    assert ran.returncode == 1
+    assert "it is still in a pool" in ran.stderr
+    assert node.path("/var/data/brick/file").exists()
+
+
+def test_a_node_in_no_pool_gives_up_its_copy(node, gluster):
+    node.write("/var/data/brick/file", "")
+    gluster("exit 1")
+
+    ran = node.run(shell_volumes.leave(["/var/data/brick"]))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert not node.path("/var/data/brick").exists()
+
+
+def test_a_volume_that_stays_mounted_is_an_error(node):
+    ran = node.run(shell_volumes.unmount(["srv-shared.mount"]), said="")
+
+    assert ran.returncode == 1  # It stays active here, whatever is asked.
+    node.program("systemctl", '[ "$1" = stop ]')
+    assert node.run(shell_volumes.unmount(["srv-shared.mount"])).returncode == 0
 
 
 def test_a_folder_is_made_with_all_above_it_and_again(node):

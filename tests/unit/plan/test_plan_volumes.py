@@ -25,7 +25,8 @@ from looks import (
 from selfbalance import Cluster, Volume
 from selfbalance.errors import VolumeError
 from selfbalance.gates import View
-from selfbalance.observed import ClusterState, NodeState, SeenBrick, SeenCopy
+from selfbalance.observed import ClusterState, NodeState, SeenBrick, SeenCopy, SeenPeer
+from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER
 from selfbalance.plan import (
     VolumeAct,
     VolumesPlan,
@@ -352,9 +353,94 @@ def test_a_copy_that_nobody_described_is_refused_and_not_removed():
     look = otherwise(Look(SHARING), bricks=(ONE, TWO, THREE, NEW, "192.0.2.15:/x"))
 
     assert refused(look) == (
-        f"volume shared has a copy at {NEW} and 192.0.2.15:/x, which is not described; "
-        "no copy is taken away here: describe it, or remove it by gluster volume remove-brick"
+        f"volume shared has a copy at {NEW} and 192.0.2.15:/x, which is not described, "
+        "and gluster sees its node: if that has just died, try again in some minutes; if not, "
+        "describe it, or describe the node and run teardown.py"
     )
+
+
+# --- nodes that are gone, and machines that take their place ---
+
+
+UUID = "2b1f8d52-6f4e-4d59-9d0a-3c7a1f5e9b10"
+
+
+def peer(address: str, connected: bool) -> SeenPeer:
+    words = "Peer in Cluster"
+    return SeenPeer(frozenset({address, UUID}), connected, CONNECTED_IN_CLUSTER, words)
+
+
+def lost(cluster: Cluster, address: str, bricks: tuple[str, ...]) -> Look:
+    """Nodes that have one more peer, which is out of sight, and its copy."""
+    look = Look(cluster)
+    for name in look.nodes:
+        peers = (*node(look, name).gluster_peers, peer(address, connected=False))
+        look.change(name, gluster_peers=peers)
+    return otherwise(look, bricks=bricks)
+
+
+def test_a_dead_node_that_is_described_no_more_is_taken_out():
+    planned = plan(lost(SHARING, "192.0.2.14", (ONE, TWO, THREE, NEW)))
+
+    assert steps(planned)[:2] == [("shrink", "web1", NEW), ("detach", "web1", "192.0.2.14")]
+    assert planned.steps[0].copies == 3
+    assert planned.grows
+
+
+def test_another_node_takes_over_the_copy_of_a_dead_one():
+    planned = plan(lost(SHARING, "192.0.2.14", (ONE, TWO, NEW)))
+
+    assert steps(planned)[:2] == [("replace", "web1", THREE), ("detach", "web1", "192.0.2.14")]
+    assert planned.steps[0].other == NEW
+    assert planned.grows
+
+
+def test_a_peer_that_holds_something_else_or_is_there_stays():
+    look = lost(SHARING, "192.0.2.14", (ONE, TWO, THREE))
+    theirs = replace(node(look, "web1").volumes["shared"], bricks=("192.0.2.14:/theirs",))
+    look.change("web1", volumes={**node(look, "web1").volumes, "theirs": theirs})
+    assert steps(plan(look)) == []
+
+    look = Look(SHARING)
+    look.change(
+        "web1",
+        gluster_peers=(*node(look, "web1").gluster_peers, peer("192.0.2.14", connected=True)),
+    )
+    assert steps(plan(look)) == []
+
+
+def replaced(address: str = "192.0.2.13") -> Look:
+    """A fresh machine in the place of web3: the others know it, and it knows nobody."""
+    look = Look(SHARING)
+    for name in ("web1", "web2"):
+        others = [each for each in node(look, name).gluster_peers if address not in each.names]
+        look.change(name, gluster_peers=(*others, peer(address, connected=False)))
+    look.change("web3", gluster_peers=(), volumes={})
+    gone = SeenCopy(SeenBrick("gone", False, 512 * MIB, 400 * MIB), "none")
+    return look.change("web3", copies={"shared": gone})
+
+
+def test_a_fresh_machine_gets_the_id_that_others_know_and_a_new_copy():
+    planned = plan(replaced())
+
+    assert steps(planned) == [
+        ("identify", "web3", UUID),
+        ("reset", "web1", THREE),
+        ("mount", "web3", "shared"),
+    ]
+    assert planned.steps[0].other == "192.0.2.11"
+    assert planned.grows
+
+
+def test_a_fresh_machine_that_does_not_take_part_stays_as_it_is():
+    assert "identify" not in {act for act, *_ in steps(plan(Look(SHARING), ("web1",)))}
+
+
+def test_no_copy_is_made_anew_while_another_is_not_there():
+    look = replaced()
+    with_copy(look, "web2", brick=SeenBrick("bare", False, 512 * MIB, 400 * MIB))
+
+    assert "reset" not in {act for act, *_ in steps(plan(look))}
 
 
 def test_a_copy_whose_folder_is_described_otherwise_is_refused():
