@@ -93,15 +93,20 @@ def careful(host: Host) -> Options:
 
 def _finalize(host: Host) -> bool:
     """Return whether `--data` asks for what cannot be undone. Raises `PyinfraError`."""
-    said = getattr(host.data, "finalize", False)
-    if not isinstance(said, bool) and said not in ("true", "false"):
-        raise PyinfraError(f"--data finalize={said}: true or false; nothing was changed")
-    asked = said in (True, "true")
+    asked = said_so(host, "finalize")
     component = str(getattr(host.data, "component", None))
     found = dict(deployment_of(host).plugins.components.items()).get(component)
     if asked and (found is None or found.upgrade is None or found.upgrade.finalize is None):
         raise PyinfraError(f"component '{component}' has nothing to finalize; nothing was changed")
     return asked
+
+
+def said_so(host: Host, key: str) -> bool:
+    """Return whether `--data KEY=true` was said. Raises `PyinfraError` if it is neither."""
+    said = getattr(host.data, key, False)
+    if not isinstance(said, bool) and said not in ("true", "false"):
+        raise PyinfraError(f"--data {key}={said}: true or false; nothing was changed")
+    return said in (True, "true")
 
 
 def seconds(host: Host, key: str, default: float) -> float:

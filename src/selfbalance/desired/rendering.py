@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from selfbalance.desired import places
 from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, Volume, VrrpInstance
-from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.plugins import (
@@ -67,7 +66,7 @@ def keepalived_conf(
         vrrp=cluster.vrrp,
         timers=cluster.timers,
         interface=cluster.interface_of(node),
-        advert_interval=_advert_interval_s(cluster),
+        advert_interval=cluster.advert_interval_s,
         standby=standby,
         node_address=node.address_of(family),
         peers=[
@@ -90,10 +89,6 @@ def keepalived_conf(
         events=places.EVENTS,
         namespace=NAMESPACE,
     )
-
-
-def _advert_interval_s(cluster: Cluster) -> float:
-    return SLOW_ADVERTS_S if cluster.vrrp.version == 2 else cluster.timers.advert_interval_s
 
 
 def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
@@ -158,12 +153,13 @@ def guard(
     store: SnapshotStore | ControllerStore,
 ) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
-    due_s = 4 * _advert_interval_s(cluster)
+    due_s = 4 * cluster.advert_interval_s
     return render(
         "keepalived-guard.sh.j2",
         interface=cluster.interface_of(node),
         vips=[vip.address for vip in cluster.vips],
         folder=places.DEMOTION.rpartition("/")[0],
+        adopting=places.ADOPTING,
         dumps=places.DUMPS,
         json_signal=places.JSON_SIGNAL,
         unpacked=places.UNPACKED,

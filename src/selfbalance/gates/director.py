@@ -55,7 +55,7 @@ def _equal(view: View) -> Iterator[Problem]:
     tables = {
         seen.name: filled(want, seen)
         for want, seen in view.pairs()
-        if want.director and seen.keepalived_active
+        if want.director and seen.keepalived_active and not seen.founding
         if not {"table", "kept"} & seen.unknown.keys()
         if not any(table_problems(want, seen))
     }

@@ -16,7 +16,7 @@ from selfbalance.deployment import Deployment
 from selfbalance.errors import SelfbalanceError
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
-from selfbalance.operations import shell
+from selfbalance.operations import adopting, shell
 from selfbalance.operations.context import Step, executing, refusal
 from selfbalance.operations.gating import Gates, left_out, untouched
 from selfbalance.operations.keeping import BEFORE, keep_here, keep_there
@@ -33,13 +33,16 @@ from selfbalance.plugins import ControllerStore
 
 
 @operation(_set_in_op=False)
-def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None]:
+def activated(
+    patience_s: float = 30.0, replace: bool = False
+) -> Generator[FunctionCommand, None, None]:
     """Let keepalived take what was prepared, node by node behind gates, then prove the cluster.
 
     Where nothing serves yet, all nodes start at once. Raises `OperationError` at the first gate
     that stays shut, so that no later node is touched.
 
     + patience_s: how long each gate is asked again before it counts as shut, in seconds
+    + replace: whether a keepalived.conf that somebody else wrote may be overwritten
     """
     host = ctx_host.get()
     hosts = cluster_hosts(host)
@@ -49,6 +52,13 @@ def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None
     except SelfbalanceError as error:
         yield refusal(f"{error}; keepalived was touched nowhere")
         return
+    if objection := adopting.objection(ready, state, replace):
+        yield refusal(objection)
+        return
+    later = yield from adopting.taken_over(Gates(ready, hosts, patience_s), state)
+    if later and not executing():
+        return
+    state = later or state
     plans = _plans(ready, state)
     before = View(ready.cluster, ready.desired, state)
     rollout = plan_rollout(before, plans)

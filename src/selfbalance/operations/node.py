@@ -8,10 +8,11 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.context import ctx_host
 from pyinfra.operations import apt
 
+from selfbalance.deployment import Deployment
 from selfbalance.desired import DesiredNode
 from selfbalance.errors import SelfbalanceError
-from selfbalance.observed import Unobserved
-from selfbalance.operations import shell
+from selfbalance.observed import ClusterState, Unobserved
+from selfbalance.operations import adopting, shell
 from selfbalance.operations.context import refusal
 from selfbalance.operations.looking import SIGHTS, cluster_hosts, deployment_of, taking_part
 from selfbalance.operations.saying import say_plan
@@ -21,14 +22,17 @@ from selfbalance.plan import (
     brick_objections,
     lacking_modules,
     plan_node,
+    spared,
 )
 
 
 @operation()
-def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
+def prepared(replace: bool = False) -> Generator[StringCommand | FunctionCommand, None, None]:
     """Install packages, write files, set the kernel, and prove the staged keepalived.conf.
 
     keepalived itself is left alone. On a node that is as described, nothing is changed.
+
+    + replace: whether a keepalived.conf that somebody else wrote may be overwritten
     """
     host = ctx_host.get()
     state = SIGHTS.of_all(cluster_hosts(host))
@@ -49,20 +53,26 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     except SelfbalanceError as error:
         yield refusal(f"{error}; nothing was done to {host.name}")
         return
-    if lacking := lacking_modules(ready.desired, state, taking_part()):
-        yield refusal(f"{lacking}; nothing was done to {host.name}; {LACKING_REMEDY}")
-        return
-    if impossible := brick_objections(ready.desired, state, taking_part()):
-        yield refusal(f"{impossible}; nothing was done to {host.name}")
+    if objection := _objection(ready, state, host.name, replace):
+        yield refusal(objection)
         return
     want = ready.desired[host.name]
-    plan = plan_node(want, seen)
+    plan = spared(plan_node(want, seen), want, seen)
     say_plan(host, plan)
     if not plan.harmless:
         host.noop("nothing to prepare")
         return
     yield from _prepare(plan, want)
     SIGHTS.forget(host)
+
+
+def _objection(ready: Deployment, state: ClusterState, name: str, replace: bool) -> str:
+    """Say why no node of the cluster is prepared; empty if each may be."""
+    if lacking := lacking_modules(ready.desired, state, taking_part()):
+        return f"{lacking}; nothing was done to {name}; {LACKING_REMEDY}"
+    if impossible := brick_objections(ready.desired, state, taking_part()):
+        return f"{impossible}; nothing was done to {name}"
+    return adopting.objection(ready, state, replace)
 
 
 def _prepare(plan: NodePlan, want: DesiredNode) -> Generator[StringCommand, None, None]:

@@ -69,6 +69,7 @@ SECTIONS = [
     "upgrade",
     "listening",
     "sessions",
+    "founding",
     "drop_in",
     "keepalived",
     "claims",
@@ -247,6 +248,13 @@ def _drop_in(state: NodeState, _want: DesiredNode) -> list[str]:
     return ["read" if state.drop_in_read else "unread"]
 
 
+def _founding(state: NodeState, _want: DesiredNode) -> list[str]:
+    """What is left of another design; of its keepalived.conf, tests have the text itself."""
+    assert state.founding is None
+    adopting = [] if state.adopting is None else [f"adopting {state.adopting}"]
+    return [*adopting, *(f"left {path}" for path in state.left)]
+
+
 _STATES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)
 
 
@@ -364,6 +372,7 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "volumes": _volumes,
     "copies": _copies,
     "op_version": lambda state, _: [str(state.op_version)] if state.op_version else [],
+    "founding": _founding,
     "drop_in": _drop_in,
     "keepalived": _keepalived,
     "claims": _claims,
