@@ -72,7 +72,7 @@ def convert_master(turn: AdoptionTurn, want: DesiredNode, syncid: int, others: i
             _pid(),
             f"up=0; for _ in $(seq {2 * BFD_WITHIN_S}); do rm -f {dumps}/keepalived_bfd.data; "
             f"kill -s USR1 $pid; sleep 0.5; "
-            f"up=$(grep -c 'local state = Up' {dumps}/keepalived_bfd.data || true); "
+            f"up=$(grep -c 'local state = Up' {dumps}/keepalived_bfd.data 2>/dev/null || true); "
             f'[ "${{up:-0}}" -lt {others} ] || break; done',
             f"rm -f {dumps}/keepalived*.data",
             f'[ "${{up:-0}}" -ge {others} ] || {{ echo "BFD sees ${{up:-0}} of {others} other '

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from foundings import CONF, LINES, lines, rendered
+from foundings import LINES, lines, rendered
 from looks import NAMES, VIP, described, desired, healthy
 
 from selfbalance import Cluster, Service, Vip, VrrpOptions
@@ -18,6 +18,7 @@ from selfbalance.plan import (
     adoption_objection,
     doubts,
     doubts_of_master,
+    drain_objection,
     in_adoption,
     plan_adoption,
     plan_node,
@@ -277,6 +278,13 @@ def test_of_a_node_still_to_come_the_drop_in_is_not_prepared():
     assert spared(plan, want, done) == plan
 
 
+def test_until_then_nobody_is_drained():
+    """An old MASTER would go on sending clients there."""
+    said = drain_objection(view(), "web3", NAMES)
+    assert said
+    assert "web1 was set up by another design, and its keepalived takes no drain" in said
+
+
 # Is it well after a turn?
 
 
@@ -341,4 +349,3 @@ def test_a_vip_or_service_of_the_description_may_not_be_new_either():
         services=[Service(name="http", port=80), Service(name="https", port=443)],
     )
     assert "describe exactly those as vips" in objection(nodes(cluster), cluster)
-    assert CONF  # the very file that nodes are set up with
