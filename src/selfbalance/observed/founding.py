@@ -76,10 +76,11 @@ class SeenFounding:
 
 
 def read_founding(lines: Sequence[str]) -> Mapping[str, object]:
-    """Read "conf LINE", "script PATH LINE", "snapshot PATH", "sysctl PATH", and what we left.
+    """Read "by selfbalance", "by nobody" or "by another": who wrote the keepalived.conf.
 
-    That is "adopting NUMBER" while a node is taken over, and "left PATH" for each replaced file
-    that is still in its old place. Raises `ValueError` on other lines.
+    Of another's there are "conf LINE", "script PATH LINE", "snapshot PATH" and "sysctl PATH". While
+    a node is taken over, "adopting NUMBER", and "left PATH" for each replaced file that is still in
+    its old place. Raises `ValueError` on other lines, and if nobody is named.
     """
     rows: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for line in lines:
@@ -87,14 +88,16 @@ def read_founding(lines: Sequence[str]) -> Mapping[str, object]:
         if kind not in rows:
             raise ValueError(f"not about a foreign keepalived.conf: {line!r}")
         rows[kind].append(rest)
+    if rows["by"] not in (["selfbalance"], ["nobody"], ["another"]):
+        raise ValueError(f"who wrote keepalived.conf is not known: {rows['by']}")
     return {
-        "founding": _founding(rows) if rows["conf"] else None,
+        "founding": _founding(rows) if rows["by"] == ["another"] else None,
         "adopting": int(rows["adopting"][0]) if rows["adopting"] else None,
         "left": tuple(rows["left"]),
     }
 
 
-_KINDS = ("conf", "script", "snapshot", "sysctl", "adopting", "left")
+_KINDS = ("by", "conf", "script", "snapshot", "sysctl", "adopting", "left")
 
 
 def _founding(rows: Mapping[str, Sequence[str]]) -> SeenFounding:

@@ -199,8 +199,8 @@ VOLUMES
     sed -n 's/^operating-version=//p' {{ glusterd }}/glusterd.info 2>/dev/null
 {%- endif %}
 
-    # Whether this node is being taken over, and what of the old design is still in its place. Then a
-    # keepalived.conf that somebody else wrote, and what its notify scripts do to the IPVS table. Of what is
+    # Whether this node is being taken over, and what of the old design is still in its place. Then who
+    # wrote its configuration and, of another's, what its notify scripts do to the IPVS table. Of what is
     # not asked for, only the first word of a line leaves the node: there are passwords.
     section founding
     if first {{ adopting }}; then echo "adopting $line"; fi
@@ -213,12 +213,13 @@ VOLUMES
             esac
         done <{{ adopted }}/files
     fi
-    head=
-    [ ! -s {{ config }} ] || { first {{ config }} && head=$line; }
-    case $head in
-    '{{ written_by }}'*) ;;
+    line=
+    [ ! -s {{ config }} ] || first {{ config }} || echo '!keepalived.conf cannot be read'
+    case $line in
+    '{{ written_by }}'*) echo by selfbalance ;;
     *)
         if [ -s {{ config }} ]; then
+            echo by another
             awk '
                 { sub(/(^|[[:space:]])[#!].*/, "") }
                 $1 ~ /^(vrrp_(instance|version)|virtual_(server.*|router_id)|real_server|interface|priority)$/ ||
@@ -246,6 +247,8 @@ VOLUMES
                 [ -f "$file" ] && [ "$file" != {{ own_sysctls }} ] && grep -qs {{ taken_over }} "$file" &&
                     echo "sysctl $(readlink -f "$file")"
             done | sort -u
+        else
+            echo by nobody
         fi
         ;;
     esac

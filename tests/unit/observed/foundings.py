@@ -52,4 +52,4 @@ LINES = (
 
 def lines(conf: str) -> list[str]:
     """A configuration as the script tells it."""
-    return [f"conf {line}" for line in conf.splitlines() if line.strip()]
+    return ["by another", *(f"conf {line}" for line in conf.splitlines() if line.strip())]

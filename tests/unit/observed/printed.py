@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from selfbalance import Cluster
-from selfbalance.desired import DesiredNode
+from selfbalance.desired import DesiredNode, places
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, Role, SeenService, parse
 
@@ -252,7 +252,8 @@ def _founding(state: NodeState, _want: DesiredNode) -> list[str]:
     """What is left of another design; of its keepalived.conf, tests have the text itself."""
     assert state.founding is None
     adopting = [] if state.adopting is None else [f"adopting {state.adopting}"]
-    return [*adopting, *(f"left {path}" for path in state.left)]
+    by = "selfbalance" if places.CONFIG in state.files else "nobody"
+    return [*adopting, *(f"left {path}" for path in state.left), f"by {by}"]
 
 
 _STATES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)

@@ -97,12 +97,19 @@ def test_without_scripts_that_clear_and_restore_it_is_another_design():
 @pytest.mark.parametrize("line", ["", "something else", "config x"])
 def test_other_lines_are_not_known(line):
     with pytest.raises(ValueError, match="foreign"):
-        read_founding([line])
+        read_founding(["by nobody", line])
+
+
+@pytest.mark.parametrize("by", [[], ["by"], ["by me"], ["by nobody", "by another"]])
+def test_somebody_has_to_be_named(by):
+    with pytest.raises(ValueError, match="who wrote"):
+        read_founding(by)
 
 
 def test_nothing_is_nothing_and_marks_of_a_migration_are_read():
-    assert read_founding([]) == {"founding": None, "adopting": None, "left": ()}
-    found = read_founding(["adopting 190", "left /etc/sysctl.d/60-lvs.conf"])
+    for by in ("by nobody", "by selfbalance"):
+        assert read_founding([by]) == {"founding": None, "adopting": None, "left": ()}
+    found = read_founding(["by selfbalance", "adopting 190", "left /etc/sysctl.d/60-lvs.conf"])
     assert found == {"founding": None, "adopting": 190, "left": ("/etc/sysctl.d/60-lvs.conf",)}
 
 
@@ -164,9 +171,9 @@ def test_no_password_and_no_command_leave_the_node(node: Path):
 
 def test_of_our_own_configuration_nothing_is_told(node: Path):
     (node / "etc/keepalived/keepalived.conf").write_text(desired()["web1"].config.content)
-    assert looked(node) == []
+    assert looked(node) == ["by selfbalance"]
     (node / "etc/keepalived/keepalived.conf").unlink()
-    assert looked(node) == []
+    assert looked(node) == ["by nobody"]
 
 
 def test_while_it_is_taken_over_what_is_left_is_told(node: Path):
@@ -178,7 +185,9 @@ def test_while_it_is_taken_over_what_is_left_is_told(node: Path):
     (kept / "files").write_text("".join(f"{path}\n" for path in paths))
 
     assert looked(node)[0] == "adopting 190"
-    assert set(looked(node)[1:]) == {f"left {path}" for path in FILES if path != places.CONFIG}
+    assert set(looked(node)[1:-1]) == {f"left {path}" for path in FILES if path != places.CONFIG}
     (node / "etc/sysctl.d/60-lvs.conf").write_text("vm.swappiness = 1\n")
     (node / TO_BACKUP.lstrip("/")).unlink()
-    assert looked(node) == ["adopting 190", "left /etc/keepalived/to_master.sh"]
+    assert looked(node) == [
+        *("adopting 190", "left /etc/keepalived/to_master.sh", "by selfbalance")
+    ]
