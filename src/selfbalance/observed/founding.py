@@ -35,10 +35,11 @@ class FoundingInstance:
 
 @dataclass(frozen=True)
 class FoundingService:
-    """A virtual server, and its realservers by address and port."""
+    """A virtual server: its scheduler in the kernel's word, its realservers by address and port."""
 
     vip: IPAddress
     port: int
+    scheduler: str
     realservers: frozenset[tuple[IPAddress, int]]
 
 
@@ -300,6 +301,7 @@ def _service(block: _Block) -> FoundingService:
     return FoundingService(
         ip_address(block.words[1]),
         int(block.words[2]),
+        (has.get("lb_algo") or has.get("lvs_sched") or ("", "wlc"))[1],
         frozenset(
             (ip_address(each.words[1]), int(each.words[2]))
             for each in block.inside

@@ -223,7 +223,7 @@ VOLUMES
             awk '
                 { sub(/(^|[[:space:]])[#!].*/, "") }
                 $1 ~ /^(vrrp_(instance|version)|virtual_(server.*|router_id)|real_server|interface|priority)$/ ||
-                $1 ~ /^(advert_int|version|auth_type|lb_kind|lvs_method|protocol|notify.*|include.*)$/ {
+                $1 ~ /^(advert_int|version|auth_type|lb_.*|lvs_(sched|method)|protocol|notify.*|include.*)$/ {
                     print "conf " $0
                     next
                 }

@@ -245,13 +245,18 @@ def _dialect(cluster: Cluster, old: FoundingInstance) -> str:
 
 def _services(want: DesiredNode, name: str, found: SeenFounding) -> Iterator[str]:
     """Yield what the old nodes balance and the description does not."""
-    described = {(each.vip, each.port): {*each.weights} for each in want.services}
+    described = {(each.vip, each.port): each for each in want.services}
     for service in found.services:
         here = f"{name} balances {service.vip} port {service.port}"
-        nodes = described.get((service.vip, service.port))
-        if nodes is None:
+        wanted = described.get((service.vip, service.port))
+        if wanted is None:
             yield f"{here}, which is not described: add a service, or take it out there"
-        elif service.realservers != {(address, service.port) for address in nodes}:
+        elif service.scheduler != wanted.scheduler:
+            yield (
+                f"{here} by {service.scheduler}; describe scheduler='{service.scheduler}' there, "
+                "and change it when every node is taken over"
+            )
+        elif service.realservers != {(address, service.port) for address in wanted.weights}:
             has = " ".join(sorted(f"{a}:{p}" for a, p in service.realservers))
             yield (
                 f"{here} over {has}; the described nodes are others, or have that service on "

@@ -32,7 +32,7 @@ def test_the_design_of_2013_is_known_and_told_in_a_line():
     assert (instance.priority, instance.password, instance.peers) == (150, False, None)
     assert (instance.interface, instance.vips) == ("eth0", {VIP})
     (service,) = found.services
-    assert (service.vip, service.port) == (VIP, 80)
+    assert (service.vip, service.port, service.scheduler) == (VIP, 80, "wrr")
     assert service.realservers == {(ip_address(f"192.0.2.1{n}"), 80) for n in (1, 2, 3)}
     assert found.words == (
         "of the 2013 design: VRRP version 2, VRID 51, priority 150, an advert each 1 s by "

@@ -26,7 +26,8 @@ from selfbalance.plan import (
 )
 from selfbalance.plugins import Problem
 
-SPOKEN = described(detection="calm", vrrp=VrrpOptions(version=2, unicast=False))
+WRR = Service(name="http", port=80, scheduler="wrr")
+SPOKEN = described(detection="calm", vrrp=VrrpOptions(version=2, unicast=False), services=[WRR])
 MASTER = "web1"
 OLD = (
     *("/etc/keepalived/keepalived.conf", "/etc/keepalived/to_backup.sh"),
@@ -151,7 +152,7 @@ def test_what_is_as_described_may_be_done():
 DIALECTS = {
     "version": (described(detection="calm"), {}, "write vrrp=VrrpOptions(vrid=51, version=2, "),
     "unicast": (
-        described(detection="calm", vrrp=VrrpOptions(version=2)),
+        described(detection="calm", vrrp=VrrpOptions(version=2), services=[WRR]),
         {},
         "unicast=False), detection='calm'",
     ),
@@ -175,7 +176,11 @@ def test_another_dialect_is_refused_with_what_to_write(cluster, otherwise, said)
 
 
 def test_an_interval_that_is_described_is_no_other_dialect():
-    cluster = described(detection="calm", vrrp=VrrpOptions(version=2, unicast=False, advert_s=5))
+    cluster = described(
+        detection="calm",
+        vrrp=VrrpOptions(version=2, unicast=False, advert_s=5),
+        services=[WRR],
+    )
     states = nodes(
         cluster, **{n: founding(i, "advert_int 1", "advert_int 5") for i, n in enumerate(NAMES)}
     )
@@ -183,7 +188,7 @@ def test_an_interval_that_is_described_is_no_other_dialect():
 
 
 def test_a_backup_of_version_3_takes_its_masters_interval():
-    cluster = described(vrrp=VrrpOptions(unicast=False))
+    cluster = described(vrrp=VrrpOptions(unicast=False), services=[WRR])
     states = nodes(
         cluster,
         **{name: founding(i, "state ", "version 3\n    state ") for i, name in enumerate(NAMES)},
@@ -205,6 +210,14 @@ OTHERWISE = {
         {"old": "real_server 192.0.2.13 80", "new": "real_server 192.0.2.14 80"},
         "over 192.0.2.11:80 192.0.2.12:80 192.0.2.14:80; the described nodes are others",
     ),
+    "another scheduler": (
+        {"old": "lb_algo wrr", "new": "lb_algo wlc"},
+        "web1 balances 192.0.2.10 port 80 by wlc; describe scheduler='wlc' there",
+    ),
+    "the scheduler that keepalived takes unless told": (
+        {"old": "lb_algo wrr", "new": ""},
+        "web1 balances 192.0.2.10 port 80 by wlc",
+    ),
     "other peers": (
         {"old": "advert_int 1", "new": "unicast_peer {\n 192.0.2.12\n }"},
         "web1 speaks VRRP version 2, VRID 51, unicast",
@@ -218,7 +231,7 @@ def test_what_would_be_lost_is_refused(otherwise, said):
 
 
 def test_other_peers_are_refused():
-    cluster = described(detection="calm", vrrp=VrrpOptions(version=2))
+    cluster = described(detection="calm", vrrp=VrrpOptions(version=2), services=[WRR])
     states = nodes(
         cluster,
         **{
