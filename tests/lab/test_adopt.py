@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from founding_design import SNAPSHOT, Founding
 
 from selfbalance.desired import places
 from selfbalance.lab import Lab, LabError
+from selfbalance.operations.locking import STALE_S
 from selfbalance.testing.nodes import missing
 from selfbalance.testing.stalls import noted_stalls
 
@@ -175,6 +177,62 @@ def test_the_way_back_is_as_the_page_says(live: Site, old: Founding) -> None:
     assert [what.partition(": VRRP")[0] for what in problems(live.status())] == [
         f"{node.name}: keepalived.conf is of the 2013 design" for node in old.lab.nodes
     ]
+
+
+DEAF = (
+    "tc qdisc add dev eth0 clsact 2>/dev/null; tc filter add dev eth0 egress pref 9 protocol ip "
+    "handle 9 flower ip_proto udp dst_port 3784 action drop"
+)
+
+
+def test_a_master_is_put_back_and_a_killed_run_goes_on(live: Site, old: Founding) -> None:
+    """First BFD does not see the other nodes, then the run dies while the MASTER has its turn."""
+    old.settle()
+    load = live.lab.steady_load(
+        f"http://{VIP}", sessions=SESSIONS, probe_interval=0.03, session_seconds=SESSION_S
+    )
+    with noted_stalls() as stalls, load:
+        time.sleep(2)
+        live.lab.run("web1", DEAF)
+        refused = live.pyinfra("cluster", "-y")
+        after = (live.master(), _old_files(live, "web1"), live.status())
+        live.lab.run("web1", "tc filter del dev eth0 egress pref 9")
+        _killed_in_the_masters_turn(live)
+        time.sleep(STALE_S + 1)
+        run = live.pyinfra("cluster", "-y")
+        time.sleep(5)
+        report = load.report()
+    _tell("a MASTER put back, a run killed, and the rest", run, report)
+
+    assert refused.code != 0
+    assert "BFD sees 0 of 2 other nodes" in refused.text, refused.text
+    assert "web1 was not taken over and was put back as it was" in refused.text
+    assert after[0] == "web1"
+    assert len(after[1].splitlines()) == 5, after[1]
+    assert problems(after[2])[0].startswith("web1: keepalived.conf is of the 2013 design")
+    assert run.code == 0, run.text
+    assert live.status()["healthy"]
+    for node in old.lab.nodes:
+        _has_nothing_old(live, node.name)
+    assert [probe for probe in report.failed_probes if not stalls.excuse(probe)] == []
+    assert report.lost_sessions == []
+
+
+def _killed_in_the_masters_turn(site: Site) -> None:
+    process = subprocess.Popen(
+        site.command("cluster", "-y"),
+        cwd=site.folder,
+        env=site.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while site.lab.run("web1", f"test -e {places.ADOPTING}", check=False).returncode:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.5)
+    process.kill()
+    process.wait()
 
 
 def _everything(site: Site) -> list[str]:
