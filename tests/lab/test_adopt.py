@@ -262,8 +262,10 @@ def _has_nothing_old(site: Site, name: str) -> None:
 
 def _tell(what: str, run: Run, report) -> None:
     probes = Counter(probe.error for probe in report.failed_probes)
+    began = report.probes[0].began
+    when = [round(probe.began - began, 1) for probe in report.failed_probes]
     sessions = Counter(session.outcome for session in report.sessions)
     print(
-        f"\n{what}: {len(report.probes)} probes, failed {dict(probes)}; sessions {dict(sessions)}; "
-        f"cluster.py took {run.seconds:.0f} s"
+        f"\n{what}: {len(report.probes)} probes, failed {dict(probes)} at {when} s; sessions "
+        f"{dict(sessions)}; cluster.py took {run.seconds:.0f} s; {report.client_lag:.2f} s of lag"
     )
