@@ -12,7 +12,7 @@ from selfbalance.desired import DesiredNode, depends_on_facts, desire
 from selfbalance.errors import DescriptionError, ObservationError
 from selfbalance.gates import builtin as built_in_gates
 from selfbalance.loading import home_of, plugins_from_outside
-from selfbalance.model import Cluster, Secret, from_toml
+from selfbalance.model import Cluster, Secret, from_json, from_toml
 from selfbalance.observed import ClusterState, facts_of
 from selfbalance.plugins import Plugins
 from selfbalance.secrets import resolve
@@ -24,14 +24,19 @@ class Deployment:
 
     `desired` follows from the description; what follows from facts too is there once `informed`.
 
-    `home` is the folder that holds inventories/.
+    `base` is the folder that relative paths start from, the inventory's.
     """
 
-    home: Path
+    base: Path
     cluster: Cluster
     plugins: Plugins = field(repr=False)
     secrets: Mapping[Secret, str] = field(repr=False)
     desired: Mapping[str, DesiredNode] = field(repr=False)
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds inventories/."""
+        return home_of(self.base)
 
     def informed(self, state: ClusterState) -> Deployment:
         """Return the deployment that takes into account what was observed.
@@ -51,6 +56,19 @@ class Deployment:
             )
         ordered = {node.name: facts[node.name] for node in self.cluster.nodes}
         return replace(self, desired=desire(self.cluster, self.plugins, self.secrets, ordered))
+
+    def as_described_by(self, text: str) -> Deployment:
+        """Return the same with an earlier description, as `desired` wrote it on a node.
+
+        Plugins and secrets are today's. Raises `DescriptionError` or `PluginError` where it cannot
+        be read, or needs what is not there any more.
+        """
+        place = "the description before"
+        cluster = from_json(text, place)
+        self.plugins.check(cluster, place)
+        secrets = resolve(cluster, place, self.base)
+        wanted = desire(cluster, self.plugins, secrets)
+        return replace(self, cluster=cluster, secrets=secrets, desired=wanted)
 
     def to_json(self) -> object:
         """Serialise for pyinfra's `debug-inventory`: the description, no secret."""
@@ -80,7 +98,7 @@ def deployment(
     loaded = every_plugin((*plugins, *plugins_from_outside(base)))
     loaded.check(cluster, place)
     secrets = resolve(cluster, place, base)
-    return Deployment(home_of(base), cluster, loaded, secrets, desire(cluster, loaded, secrets))
+    return Deployment(base, cluster, loaded, secrets, desire(cluster, loaded, secrets))
 
 
 def _read(path: Path) -> Cluster:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from selfbalance.lab import Lab
-from selfbalance.lab.load import Report
+from selfbalance.lab.load import PROBE_TIMEOUT_S, Report
 from selfbalance.testing.stalls import noted_stalls
 
 VIP = "192.0.2.10"
@@ -39,6 +39,13 @@ class Row:
     report: Report = field(repr=False, compare=False)
     excused: int = 0
 
+    @property
+    def slow(self) -> int:
+        """How many probes were answered, but took longer than a person waits without a word."""
+        return sum(
+            probe.ok and probe.ended - probe.began > PROBE_TIMEOUT_S for probe in self.report.probes
+        )
+
     def __str__(self) -> str:
         return (
             f"| {self.side} | {self.what} | {self.probes} | {self.failed} | {self.sessions} "
@@ -52,6 +59,7 @@ class Row:
         sessions = Counter(session.outcome for session in self.report.lost_sessions)
         return (
             f"{self.side}, {self.what}: probes {dict(probes)}, {self.excused} of them excused, "
+            f"{self.slow} answered after more than {PROBE_TIMEOUT_S:.0f} s, "
             f"sessions {dict(sessions)}, the client was late by {self.report.client_lag:.2f} s"
         )
 
@@ -65,6 +73,7 @@ def measure_upgrade(
     session_s: int = SESSION_S,
     sessions: int = SESSIONS,
     probe_interval_s: float = PROBE_INTERVAL_S,
+    probe_timeout_s: float = PROBE_TIMEOUT_S,
     most_s: float = MOST_S,
 ) -> Row:
     """Keep downloads and probes going at the VIP while `act` upgrades; count all."""
@@ -74,6 +83,7 @@ def measure_upgrade(
         probe_interval=probe_interval_s,
         session_seconds=session_s,
         most_s=most_s,
+        probe_timeout=probe_timeout_s,
     )
     with noted_stalls() as stalls, load:
         time.sleep(BEFORE_S)

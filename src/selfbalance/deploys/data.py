@@ -91,6 +91,19 @@ def careful(host: Host) -> Options:
     )
 
 
+def going_back(host: Host) -> bool:
+    """Return whether `--data rollback=true` asks to undo the last change. Raises `PyinfraError`."""
+    return said_so(host, "rollback")
+
+
+def said_so(host: Host, key: str) -> bool:
+    """Return what `--data KEY` says, false unless it is there. Raises `PyinfraError`."""
+    said = getattr(host.data, key, False)
+    if not isinstance(said, bool) and said not in ("true", "false"):
+        raise PyinfraError(f"--data {key}={said}: true or false; nothing was changed")
+    return said in (True, "true")
+
+
 def _finalize(host: Host) -> bool:
     """Return whether `--data` asks for what cannot be undone. Raises `PyinfraError`."""
     asked = said_so(host, "finalize")
@@ -99,14 +112,6 @@ def _finalize(host: Host) -> bool:
     if asked and (found is None or found.upgrade is None or found.upgrade.finalize is None):
         raise PyinfraError(f"component '{component}' has nothing to finalize; nothing was changed")
     return asked
-
-
-def said_so(host: Host, key: str) -> bool:
-    """Return whether `--data KEY=true` was said. Raises `PyinfraError` if it is neither."""
-    said = getattr(host.data, key, False)
-    if not isinstance(said, bool) and said not in ("true", "false"):
-        raise PyinfraError(f"--data {key}={said}: true or false; nothing was changed")
-    return said in (True, "true")
 
 
 def seconds(host: Host, key: str, default: float) -> float:

@@ -80,10 +80,12 @@ def _desire_node(
             File(places.DROP_IN, rendering.drop_in(node, standby), 0o644),
             *_marks(cluster, node, standby, services, facts),
             *_record(cluster, plugins, facts),
+            File(places.DESCRIPTION, cluster.to_text(), 0o644),
             *mount_files(cluster, node),
             *(_beside_vrrp(cluster, node, plugins, services) if node.director else ()),
         ),
         config=File(places.CONFIG, conf, 0o600, secret=password is not None),
+        dialect=rendering.dialect(cluster, password) if node.director else "",
         units=(
             "selfbalance-vip.service",
             *(u for c in components for u in c.units),

@@ -93,6 +93,8 @@ class DesiredNode:
     asked in a tunnel to their addresses, `tunnelled`. `unwrapping` are interfaces that have to be
     up; `headers` is what of the interface's MTU is no segment of a client's, by the VIP's version.
 
+    `dialect` stands for all that VRRP peers have to agree on to understand each other's adverts.
+
     `pool` has the address of each node by which gluster knows it, this one's too, where there are
     `volumes`.
     """
@@ -112,6 +114,7 @@ class DesiredNode:
     services: tuple[DesiredService, ...]
     standings: Mapping[int, Standing]
     peers: Mapping[str, IPAddress]
+    dialect: str = ""
     apart: bool = False
     own_instances: tuple[str, ...] = ()
     sync_roles: int = 1

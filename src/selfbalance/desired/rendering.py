@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -86,16 +88,34 @@ def keepalived_conf(
         drainable=[_drainable(each) for each in cluster.nodes if node.director],
         lvs_method=forwarding.lvs_method,
         password=password,
+        dialect=dialect(cluster, password),
         events=places.EVENTS,
         namespace=NAMESPACE,
     )
 
 
-def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
-    """Describe an instance to the template. VIPs of the other family ride along, excluded.
+def dialect(cluster: Cluster, password: str | None) -> str:
+    """Return a short word for what VRRP peers have to agree on; another one is another language.
 
-    An advert lists addresses of one family only (RFC 5798, section 5.2.9); see
-    docs/decisions/0005-one-instance-for-both-families.md.
+    A peer drops adverts of another version, VRID, secret or address, and with version 2 of another
+    interval (keepalived/vrrp/vrrp.c, `vrrp_check_packet`). The word is too short to lead back to
+    the secret.
+    """
+    spoken = [
+        cluster.vrrp.version,
+        cluster.vrrp.unicast,
+        cluster.advert_interval_s if cluster.vrrp.version == 2 else None,
+        password,
+        *((each.vrid, str(each.advertised)) for each in cluster.instances),
+    ]
+    return hashlib.sha256(json.dumps(spoken).encode()).hexdigest()[:6]
+
+
+def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
+    """Describe an instance to the template. All VIPs but one ride along, excluded from adverts.
+
+    An advert lists addresses of one family only (RFC 5798, section 5.2.9), and peers compare them;
+    see docs/decisions/0005-one-instance-for-both-families.md and 0021-changes.md.
     """
     family = instance.family
     return {
@@ -106,8 +126,8 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "demotion_file": _demotion_file(cluster, instance),
         "source": node.address_of(family),
         "peers": [peer.address_of(family) for peer in cluster.peers_of(node) if peer.director],
-        "own": [vip for vip in instance.vips if vip.version == family],
-        "excluded": [vip for vip in instance.vips if vip.version != family],
+        "advertised": instance.advertised,
+        "excluded": [vip for vip in instance.vips if vip != instance.advertised],
     }
 
 

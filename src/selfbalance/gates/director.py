@@ -51,11 +51,15 @@ def _essence(table: Iterable[SeenService]) -> frozenset[object]:
 
 
 def _equal(view: View) -> Iterator[Problem]:
-    """Compare the tables that are as described otherwise; of the others each is a problem."""
+    """Compare the tables that are as described otherwise; of the others each is a problem.
+
+    What is pending has the table of an earlier description.
+    """
     tables = {
         seen.name: filled(want, seen)
         for want, seen in view.pairs()
         if want.director and seen.keepalived_active and not seen.founding
+        if seen.name not in view.pending
         if not {"table", "kept"} & seen.unknown.keys()
         if not any(table_problems(want, seen))
     }

@@ -25,7 +25,7 @@ def nodes(view: View) -> Verdict:
         problems += _units(want, seen)
     total = len(view.state.nodes)
     words = f"{len(view.state.seen)} of {total} observed"
-    return Verdict(words, tuple(problems), tuple(_upgrade(view)))
+    return Verdict(words, tuple(problems), (*_upgrade(view), *_change(view)))
 
 
 def _upgrade(view: View) -> Iterator[Problem]:
@@ -41,6 +41,17 @@ def _upgrade(view: View) -> Iterator[Problem]:
             f"an upgrade of {first.words} by {first.by} has not ended: {', '.join(by_stage)}",
             None,
             f"go on: {first.command}",
+        )
+
+
+def _change(view: View) -> Iterator[Problem]:
+    """Say that a change of configuration goes on or was interrupted: what was before is kept."""
+    changing = [seen.name for seen in view.state.seen if seen.changing]
+    if changing:
+        yield Problem(
+            f"a change of the configuration has not ended on {' '.join(changing)}",
+            None,
+            "go on: run cluster.py; or back: cluster.py --data rollback=true",
         )
 
 

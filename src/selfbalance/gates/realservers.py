@@ -57,7 +57,11 @@ def _unwraps(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
 
 
 def _weights(view: View) -> Iterator[Problem]:
-    """A weight of 0 is a realserver that a check found dead; say once who found it so."""
+    """A weight of 0 is a realserver that a check found dead; say once who found it so.
+
+    Where a realserver is pending, and so serves by what is well known, it is the check that is new:
+    then the problem is that of the node which checks.
+    """
     finders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for seen in view.state.seen:
         for service in seen.table:
@@ -68,9 +72,16 @@ def _weights(view: View) -> Iterator[Problem]:
     for (owner, endpoint), found_by in finders.items():
         yield Problem(
             f"{owner} has weight 0 for {endpoint} on {' and '.join(found_by)}: its check fails",
-            owner if owner in view.desired else None,
+            _whose(view, owner, found_by),
             f"from {found_by[0]}: try its port, and see whether its keepalived runs (BFD)",
         )
+
+
+def _whose(view: View, owner: str, found_by: list[str]) -> str | None:
+    running = {seen.name for seen in view.state.seen if seen.keepalived_active}
+    if owner in view.pending & running:
+        return next((name for name in found_by if name not in view.pending), owner)
+    return owner if owner in view.desired else None
 
 
 def _drains(view: View) -> Iterator[Problem]:
@@ -104,6 +115,13 @@ def _notes(view: View) -> Iterator[Problem]:
             name,
             f"put it back: undrain.py --data node={name}",
         )
+    for want, seen in view.pairs():
+        if strays := sorted(map(str, seen.held_resets - {*want.vips})):
+            yield Problem(
+                f"{seen.name} still takes {' '.join(strays)}, not described any more",
+                seen.name,
+                "take it away: run cluster.py",
+            )
 
 
 def _lasting(seconds: int) -> str:

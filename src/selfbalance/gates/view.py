@@ -14,11 +14,15 @@ from selfbalance.plugins import Verdict
 
 @dataclass(frozen=True)
 class View:
-    """One look at the cluster, beside what it should be."""
+    """One look at the cluster, beside what it should be.
+
+    Nodes that are `pending` still have to become so: others are not compared with them.
+    """
 
     cluster: Cluster
     desired: Mapping[str, DesiredNode]
     state: ClusterState
+    pending: frozenset[str] = frozenset()
 
     def pairs(self) -> Iterator[tuple[DesiredNode, NodeState]]:
         """Yield each observed node with what it should have."""

@@ -310,11 +310,13 @@ def _heals(
         reasons = {"nobody has counted"}
     for said in sorted(reasons):
         # Gluster takes a lock for each entry that it counts: it waits for who heals it, or writes.
+        waits = said.startswith(UNANSWERED)
+        away = _away(want, volume, seen) if waits else set()
         yield Problem(
             f"what of {volume.name} has to be healed is not known: {said}",
-            None,
+            next(iter(away)) if len(away) == 1 else None,
             f"{info} summary",
-            passes=said.startswith(UNANSWERED) and _all_online(volume, seen),
+            passes=waits and not away,
         )
     counts = {(b, _count(sample, b)) for sample in seen.heals for b in volume.bricks}
     for brick, said in sorted((brick, said) for brick, said in counts if isinstance(said, str)):
@@ -343,9 +345,13 @@ def _heals(
         )
 
 
-def _all_online(volume: DesiredVolume, seen: SeenVolume) -> bool:
-    healers = (brick.partition(":")[0] for brick in volume.bricks)
-    return all(map(seen.bricks.get, volume.bricks)) and all(map(seen.healers.get, healers))
+def _away(want: DesiredNode, volume: DesiredVolume, seen: SeenVolume) -> set[str]:
+    """Return the nodes whose copy, or who heals it, is not online: what they miss piles up."""
+    return {
+        _node_of(want, brick)
+        for brick in volume.bricks
+        if not (seen.bricks.get(brick) and seen.healers.get(brick.partition(":")[0]))
+    }
 
 
 def _count(sample: Mapping[str, HealCount | str], brick: str) -> HealCount | str:

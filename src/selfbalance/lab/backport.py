@@ -1,7 +1,8 @@
-"""A package of another Debian suite for the nodes' one: built from its source, or a backport.
+"""A package of another Debian suite for the nodes' one: built from its source, or downloaded.
 
-Another suite's own .deb would not do: it asks for the newer suite's C library, and with that for
-half a system. For the nodes' suite's backports Debian has built it already; it is downloaded.
+A newer suite's own .deb would not do: it asks for the newer suite's C library, and with that for
+half a system. What Debian has built for the nodes' suite, its backports, is downloaded, and so is
+an older suite's package: its libraries may lie beside the nodes' own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from selfbalance.lab.state import cache_root
 
 SCRIPT = Path(__file__).parent / "backport.sh"
 DOWNLOAD = Path(__file__).parent / "download.sh"
+_OLDER = {"bookworm": ("bullseye",), "trixie": ("bookworm", "bullseye")}
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -39,7 +41,7 @@ def ensure(package: str, source: str, suite: str, progress: Callable[[str], None
 
 def recipe(package: str, source: str, suite: str) -> tuple[Build, Callable[[str, str], str]]:
     """What makes the package, and of which apt sources: the nodes' suite's and the other's."""
-    if source == f"{suite}-backports":
+    if source in (f"{suite}-backports", *_OLDER.get(suite, ())):
         return _download(package, source, suite), both_binaries
     return _compile(package, source, suite), binaries_and_sources
 

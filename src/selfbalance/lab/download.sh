@@ -52,7 +52,7 @@ awk '$1 == "Inst" { print $2 "=" substr($3, 2) }' "$root/there" | xargs apt-cach
     sed 's/^Package: .*/&\nStatus: install ok installed/' > "$root/var/lib/dpkg/status"
 
 say "downloading $PACKAGE"
-apt-get -q -y -t "$FROM" --download-only install "$PACKAGE"
+apt-get -q -y -t "$FROM" --download-only --allow-downgrades install "$PACKAGE/$FROM"
 find "$root/var/cache/apt/archives" -name '*.deb' -exec mv -t "$OUT" {} +
-[ -n "$(ls "$OUT")" ] || fail "Debian $SUITE has $PACKAGE in no older version than $FROM"
+[ -n "$(ls "$OUT")" ] || fail "Debian $SUITE itself has $PACKAGE as $FROM has it"
 say "done"

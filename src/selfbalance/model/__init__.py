@@ -11,7 +11,7 @@ from selfbalance.model.cluster import (
 )
 from selfbalance.model.detection import Detection
 from selfbalance.model.secret import Secret
-from selfbalance.model.toml import from_toml
+from selfbalance.model.texts import from_json, from_toml
 from selfbalance.model.volume import Volume
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "Volume",
     "VrrpInstance",
     "VrrpOptions",
+    "from_json",
     "from_toml",
 ]

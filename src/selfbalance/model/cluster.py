@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -150,6 +151,11 @@ class VrrpInstance:
         """IP version of its adverts: IPv4 where a VIP is IPv4. The other family is `excluded`."""
         return min(vip.version for vip in self.vips)
 
+    @property
+    def advertised(self) -> IPAddress:
+        """The one VIP that adverts name: others may come and go without the peers' consent."""
+        return next(vip for vip in self.vips if vip.version == self.family)
+
 
 class Cluster(Described):
     """Everything that one self-balancing cluster is.
@@ -186,6 +192,14 @@ class Cluster(Described):
     def to_json(self) -> object:
         """Serialise for pyinfra's `debug-inventory`. Secrets appear as references only."""
         return self.model_dump(mode="json")
+
+    def to_text(self) -> str:
+        """Return what is described beyond the defaults, as JSON for `from_json`.
+
+        Secrets appear as references only.
+        """
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(said, indent=1, ensure_ascii=False) + "\n"
 
     @property
     def timers(self) -> Detection:
@@ -270,7 +284,7 @@ def _complete(cluster: Cluster) -> None:
         )
     if len(cluster.vips) > MAX_VIPS:
         raise ValueError(
-            f"vips: {len(cluster.vips)} VIPs would not fit into one VRRP advert; "
+            f"vips: {len(cluster.vips)} VIPs are more than was ever tried; "
             f"a cluster has at most {MAX_VIPS}"
         )
 

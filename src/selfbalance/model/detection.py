@@ -26,6 +26,15 @@ class Detection:
         """The longest time until somebody takes over from a dead MASTER, in seconds."""
         return 4 * self.advert_interval_s
 
+    @property
+    def check_verdict_s(self) -> float:
+        """The longest time until a service's own check calls a realserver dead, in seconds.
+
+        keepalived waits a second before it tries again; what it does not know yet counts as alive.
+        """
+        again_s = self.check_retries * (1 + self.check_timeout_s)
+        return self.check_interval_s + self.check_timeout_s + again_s
+
 
 PROFILES = {
     "fast": Detection(

@@ -19,7 +19,8 @@ from selfbalance.model.words import IPAddress
 class FoundingInstance:
     """How a VRRP instance speaks: what its peers have to have alike, and its own priority.
 
-    `advert_s` are seconds; `peers` are None where adverts are multicast.
+    `advert_s` are seconds; `advertised` are those of the `vips` that adverts name; `peers` are None
+    where adverts are multicast.
     """
 
     name: str
@@ -30,6 +31,7 @@ class FoundingInstance:
     password: bool
     priority: int
     vips: frozenset[IPAddress]
+    advertised: frozenset[IPAddress]
     peers: frozenset[IPAddress] | None
 
 
@@ -226,7 +228,6 @@ def _instance(block: _Block, version: int) -> FoundingInstance:
     inside = {each.words[0]: each for each in block.inside}
     if unknown := sorted(inside.keys() - _PLAIN):
         raise _StrangeError(f"its {' '.join(block.words)} has {_and(unknown)}")
-    peers = inside.get("unicast_peer")
     auth = {each.words[0]: each.words[1:] for each in _of([block], *block.words[:1], _AUTH)}
     kind = auth.get("auth_type", ("none",))[0].upper()
     if auth and kind != "PASS":
@@ -241,19 +242,22 @@ def _instance(block: _Block, version: int) -> FoundingInstance:
         # Version 3 has none; keepalived says so and goes on without.
         password=bool(auth) and version == 2,
         priority=int(_value(inside, "priority", "100")),
-        vips=frozenset(
-            ip_interface(each.words[0]).ip
-            for name in ("virtual_ipaddress", "virtual_ipaddress_excluded")
-            if name in inside
-            for each in inside[name].inside
-        ),
-        peers=None
-        if peers is None
-        else frozenset(ip_address(each.words[0]) for each in peers.inside),
+        vips=_addresses(inside, "virtual_ipaddress", "virtual_ipaddress_excluded"),
+        advertised=_addresses(inside, "virtual_ipaddress"),
+        peers=_addresses(inside, "unicast_peer") if "unicast_peer" in inside else None,
     )
 
 
 _AUTH = "authentication"
+
+
+def _addresses(inside: Mapping[str, _Block], *names: str) -> frozenset[IPAddress]:
+    return frozenset(
+        ip_interface(each.words[0]).ip
+        for name in names
+        if name in inside
+        for each in inside[name].inside
+    )
 
 
 def _value(inside: Mapping[str, _Block], key: str, default: str | None = None) -> str:

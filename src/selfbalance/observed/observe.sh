@@ -135,6 +135,14 @@ look() {
     section upgrade
     if first {{ upgrade }}; then echo "$line"; fi
 
+    # What VRRP peers have to agree on, in the configuration's second line; whether a change goes on.
+    section change
+    if [ -r {{ config }} ]; then
+        { IFS= read -r line && IFS= read -r line; } <{{ config }}
+        case $line in '# VRRP peers have to agree: '*) echo "dialect ${line##* }" ;; esac
+    fi
+    [ ! -d {{ kept }}/before ] || echo changing
+
     # And who is served here: connections that still have, or may have, something to send.
     section listening
     [ -e /proc/net/tcp6 ] && tcp6=/proc/net/tcp6 || tcp6=

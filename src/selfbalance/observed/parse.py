@@ -253,6 +253,17 @@ def _drained(lines: Sequence[str]) -> Mapping[str, object]:
     return {"clock": int(lines[0]), "drained": drained}
 
 
+def _change(lines: Sequence[str]) -> Mapping[str, object]:
+    """Read "dialect WORD", where there is one, and "changing"."""
+    words = [line.split() for line in lines]
+    if any(each[0] not in ("dialect", "changing") for each in words):
+        raise ValueError(f"neither a dialect nor a change: {lines!r}")
+    return {
+        "dialect": next((each[1] for each in words if each[0] == "dialect"), ""),
+        "changing": ["changing"] in words,
+    }
+
+
 def _drop_in(lines: Sequence[str]) -> Mapping[str, object]:
     if lines not in ([], ["read"], ["unread"]):
         raise ValueError(f"neither read nor unread: {lines[0]!r}")
@@ -345,6 +356,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "demotion": _demotion,
     "drained": _drained,
     "upgrade": read_upgrade,
+    "change": _change,
     "sessions": _sessions,
     "founding": read_founding,
     "drop_in": _drop_in,

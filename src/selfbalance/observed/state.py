@@ -126,6 +126,8 @@ class NodeState:
 
     `clock` is the node's, in seconds since 1970; `drained` are the realservers that this director
     has been told to send no new clients; `upgrade` is its part in one that has not ended.
+    `dialect` stands for what VRRP peers have to agree on, as the node's configuration has it;
+    `changing` says that a change of that configuration has not ended.
     `sessions` are the connections that this node serves, by address and port, that still have or
     may have something to send.
 
@@ -165,6 +167,8 @@ class NodeState:
     clock: int = 0
     drained: Mapping[str, Drain] = field(default_factory=dict)
     upgrade: UpgradeMark | None = None
+    dialect: str = ""
+    changing: bool = False
     sessions: Mapping[tuple[IPAddress, int], int] = field(default_factory=dict)
     founding: SeenFounding | None = None
     adopting: int | None = None

@@ -2,9 +2,10 @@
 
 from selfbalance.operations.cluster import activated, proven
 from selfbalance.operations.draining import drained, undrained
+from selfbalance.operations.going_back import go_back
 from selfbalance.operations.handing_over import handed_over
 from selfbalance.operations.looking import is_controller
-from selfbalance.operations.node import prepared
+from selfbalance.operations.node import prepared, tested
 from selfbalance.operations.turning import Options
 from selfbalance.operations.upgrading import upgraded
 from selfbalance.operations.volumes import shared
@@ -13,11 +14,13 @@ __all__ = [
     "Options",
     "activated",
     "drained",
+    "go_back",
     "handed_over",
     "is_controller",
     "prepared",
     "proven",
     "shared",
+    "tested",
     "undrained",
     "upgraded",
 ]

@@ -27,6 +27,11 @@ def command_back(before: Mapping[str, str], named: bool) -> str:
     return shlex.join(["pyinfra", *kept, "--data", asked])
 
 
+def with_data(data: str) -> str:
+    """Return the command that started this run, with one more word of data."""
+    return shlex.join(["pyinfra", *sys.argv[1:], "--data", data])
+
+
 def typed(key: str) -> str | None:
     """Return what `--data KEY=` was given, as it was typed: pyinfra makes 2.1 of "2.10"."""
     given = [data.partition("=")[2] for _, data in _words() if data.startswith(f"{key}=")]

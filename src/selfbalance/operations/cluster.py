@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import nullcontext
-from functools import partial
+from collections.abc import Generator, Iterable, Mapping
 
 from pyinfra.api import FunctionCommand, operation
-from pyinfra.api.exceptions import OperationError
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
-from pyinfra.operations import server
 
 from selfbalance.deployment import Deployment
 from selfbalance.errors import SelfbalanceError
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
-from selfbalance.operations import adopting, shell
-from selfbalance.operations.context import Step, executing, refusal
-from selfbalance.operations.gating import Gates, left_out, untouched
-from selfbalance.operations.keeping import BEFORE, keep_here, keep_there
-from selfbalance.operations.locking import Lock
+from selfbalance.operations import adopting
+from selfbalance.operations.activating import Activating, settle
+from selfbalance.operations.context import carried_out, executing, refusal
+from selfbalance.operations.gating import Gates, left_out
 from selfbalance.operations.looking import (
     SIGHTS,
     cluster_hosts,
@@ -28,8 +23,7 @@ from selfbalance.operations.looking import (
     taking_part,
 )
 from selfbalance.operations.saying import say
-from selfbalance.plan import NodePlan, Rollout, plan_node, plan_rollout
-from selfbalance.plugins import ControllerStore
+from selfbalance.plan import NodePlan, Rollout, agreement_objection, plan_node, plan_rollout
 
 
 @operation(_set_in_op=False)
@@ -38,8 +32,9 @@ def activated(
 ) -> Generator[FunctionCommand, None, None]:
     """Let keepalived take what was prepared, node by node behind gates, then prove the cluster.
 
-    Where nothing serves yet, all nodes start at once. Raises `OperationError` at the first gate
-    that stays shut, so that no later node is touched.
+    Where nothing serves yet, all nodes start at once. Where a gate stays shut, the node gets its
+    previous configuration again, and so does everyone who was only prepared; then it raises
+    `OperationError`.
 
     + patience_s: how long each gate is asked again before it counts as shut, in seconds
     + replace: whether a keepalived.conf that somebody else wrote may be overwritten
@@ -63,20 +58,35 @@ def activated(
     before = View(ready.cluster, ready.desired, state)
     rollout = plan_rollout(before, plans)
     gates = Gates(ready, hosts, patience_s, left_out(judge(before, ready.plugins)))
-    if rollout and (blind := _blind_spots(state)):
-        yield refusal(
-            f"{blind}; keepalived was touched nowhere; leave it out with --limit, or mend it"
-        )
+    if rollout and (objection := _objection(before, plans)):
+        yield refusal(objection)
         return
     if rollout:
-        say(f"{host.print_prefix}keepalived: {_in_words(rollout, plans)}")
-        lock = Lock.of_cluster(hosts, harm="keepalived was touched nowhere")
-        with lock.held() if executing() else nullcontext(lock):
-            yield from _roll(ready, hosts, rollout, plans, gates, lock)
+        say(f"{host.print_prefix}keepalived: {rollout.words}")
+        yield from carried_out(lambda: _activate(ready, hosts, plans, rollout, gates))
     else:
         host.noop("keepalived on every node runs what is described")
     if executing():
-        gates.prove(state=None if rollout else state)
+        now = None if rollout else state
+        if _unsettled(state, plans) and gates.all_open(now):
+            settle(hosts, ready, plans)
+            now = None
+        gates.prove(now)
+
+
+def _unsettled(state: ClusterState, plans: Mapping[str, NodePlan]) -> bool:
+    """Whether a change has begun that has to be ended, or has left something to take away."""
+    return any(seen.changing for seen in state.seen) or any(p.strays for p in plans.values())
+
+
+def _activate(
+    ready: Deployment,
+    hosts: list[Host],
+    plans: Mapping[str, NodePlan],
+    rollout: Rollout,
+    gates: Gates,
+) -> None:
+    Activating(ready, hosts, plans, rollout, gates).carry_out()
 
 
 def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
@@ -88,74 +98,20 @@ def _plans(ready: Deployment, state: ClusterState) -> dict[str, NodePlan]:
     }
 
 
-def _blind_spots(state: ClusterState) -> str:
-    return "; ".join(
+def _objection(view: View, plans: Mapping[str, NodePlan]) -> str:
+    """Say why keepalived may be touched nowhere; empty if it may."""
+    if blind := "; ".join(_blind_spots(view.state)):
+        return f"{blind}; keepalived was touched nowhere; leave it out with --limit, or mend it"
+    if objection := agreement_objection(view, plans, taking_part()):
+        return f"{objection}; keepalived was touched nowhere"
+    return ""
+
+
+def _blind_spots(state: ClusterState) -> Iterable[str]:
+    return (
         f"{node.name} could not be observed: {node.reason}"
         for node in state.unobserved
         if node.name in taking_part()
-    )
-
-
-def _in_words(rollout: Rollout, plans: dict[str, NodePlan]) -> str:
-    return ", then ".join(
-        " and ".join(f"{plans[name].act.value} {name}" for name in wave) for wave in rollout.waves
-    )
-
-
-def _roll(
-    ready: Deployment,
-    hosts: list[Host],
-    rollout: Rollout,
-    plans: dict[str, NodePlan],
-    gates: Gates,
-    lock: Lock,
-) -> Generator[FunctionCommand, None, None]:
-    by_name = {each.name: each for each in hosts}
-    pending = {name for wave in rollout.waves for name in wave}
-    live = any(seen.keepalived_active for seen in SIGHTS.of_all(hosts).seen)
-    for wave in rollout.waves:
-        if lock.lost:
-            raise OperationError(f"stopped: {lock.lost}; {untouched(pending)}")
-        for name in wave:
-            if live:
-                yield from _keep_here(ready, by_name[name], pending)
-            step = Step(by_name[name], partial(_activate, ready, plans[name], live))
-            yield step.command()
-            SIGHTS.forget(by_name[name])
-            pending.discard(name)
-            if step.error:
-                raise OperationError(
-                    f"{name}: keepalived did not {plans[name].act.value}, see above; "
-                    f"{untouched(pending)}; on {name}: journalctl -u keepalived -n 50"
-                )
-        gates.wait(pending, after=" and ".join(wave))
-
-
-def _keep_here(
-    ready: Deployment, host: Host, pending: set[str]
-) -> Generator[FunctionCommand, None, None]:
-    """Have the node's snapshot kept, wherever that is, before anything is done to it."""
-    store = ready.plugins.snapshot_stores[ready.cluster.snapshots]
-    keep = (
-        partial(keep_here, ready, store, host, BEFORE)
-        if isinstance(store, ControllerStore)
-        else partial(keep_there, store, host, BEFORE)
-    )
-    step = Step(host, keep)
-    yield step.command()
-    if step.error:
-        raise OperationError(
-            f"{host.name}: no snapshot could be kept: {step.error}; keepalived was not touched "
-            f"on {', '.join(sorted(pending))}; mend that, or describe another store: snapshots"
-        )
-
-
-def _activate(ready: Deployment, plan: NodePlan, live: bool) -> None:
-    spread = () if live else ready.desired[plan.node].own_instances
-    server.shell(
-        name=f"{plan.act.value.capitalize()} keepalived on {plan.node}",
-        commands=[shell.activate(plan, spread)],
-        _retries=0,
     )
 
 

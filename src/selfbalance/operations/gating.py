@@ -31,19 +31,28 @@ class Gates:
     patience_s: float = 0.0
     known: frozenset[str] = frozenset()
 
-    def wait(self, pending: set[str], after: str) -> None:
-        """Wait for every gate. Raises `OperationError` once patience is at its end.
+    def wait(self, pending: set[str], after: str, steady_s: float = 0.0) -> None:
+        """Wait for every gate, until all have been open for `steady_s`.
 
         What the gates say of a `pending` node does not count: it still has to become as described.
+        Raises `OperationError` once patience is at its end.
         """
-        view, verdicts = self.ask(pending, None)
-        problems = self._new(verdicts, pending)
+        since = time.monotonic()
+        while True:
+            began = time.monotonic()
+            view, verdicts = self.ask(pending, None, not_yet=frozenset(pending))
+            problems = self._new(verdicts, pending)
+            if problems or began - since >= steady_s:
+                break
+            _pause_after(began)
         if problems:
             show(view, verdicts)
-            raise OperationError(
-                f"after {after}: {problems[0].what}; {untouched(pending)}; "
-                "look at the cluster: status.py"
-            )
+            raise OperationError(f"after {after}: {problems[0].what}")
+
+    def all_open(self, state: ClusterState | None) -> bool:
+        """Whether every gate is open, by a look or, with patience, by later ones."""
+        _, verdicts = self.ask(set(), state)
+        return not problems_of(verdicts)
 
     def prove(self, state: ClusterState | None, output: str | None = None) -> None:
         """Show every gate's word. Raises `OperationError` on a problem that outlasts patience."""
@@ -57,17 +66,22 @@ class Gates:
             raise OperationError(f"cluster {self.ready.cluster.name} has {count}, see above")
 
     def ask(
-        self, pending: set[str], state: ClusterState | None, but_passing: bool = False
+        self,
+        pending: set[str],
+        state: ClusterState | None,
+        but_passing: bool = False,
+        not_yet: frozenset[str] = frozenset(),
     ) -> tuple[View, dict[str, Verdict]]:
         """Judge a state, and if it is bad, or there is none yet, look again.
 
-        With `but_passing`, what passes by itself is not waited for.
+        With `but_passing`, what passes by itself is not waited for. Nodes that are `not_yet` as
+        described are not compared with the others.
         """
         deadline = time.monotonic() + self.patience_s
         while True:
             began = time.monotonic()
             seen = state or look_at_all(self.hosts)
-            view, verdicts = self.judged(seen)
+            view, verdicts = self.judged(seen, not_yet)
             waited_for = [p for p in self._new(verdicts, pending) if not (but_passing and p.passes)]
             if not waited_for or time.monotonic() >= deadline:
                 return view, verdicts
@@ -93,9 +107,12 @@ class Gates:
                 return view, verdicts
             _pause_after(began)
 
-    def judged(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:
+    def judged(
+        self, seen: ClusterState, not_yet: frozenset[str] = frozenset()
+    ) -> tuple[View, dict[str, Verdict]]:
         """Judge by what follows from this very look; what it leaves open is a problem itself."""
         view, more = self.viewed(replace(seen, shared=SIGHTS.shared(self.hosts, seen)))
+        view = replace(view, pending=not_yet)
         return view, {**judge(view, self.ready.plugins), **more}
 
     def viewed(self, seen: ClusterState) -> tuple[View, dict[str, Verdict]]:

@@ -59,8 +59,30 @@ class Volumes(Observation):
         return volumes_script(described.desired[node].volumes)
 
 
+_EARLIER: dict[str, Deployment] = {}
+"""What this run deploys instead of what the inventory says, by cluster: it goes back."""
+
+
+def work_with(host: Host, earlier: Deployment) -> None:
+    """Let this run deploy an earlier description of the host's cluster."""
+    _EARLIER[_described(host).cluster.name] = earlier
+
+
+def goes_back(host: Host) -> bool:
+    """Whether this run deploys an earlier description of the host's cluster."""
+    return _described(host).cluster.name in _EARLIER
+
+
 def deployment_of(host: Host) -> Deployment:
-    """Return the deployment that the inventory gave this host. Raises `PyinfraError`."""
+    """Return the deployment of this host's cluster: the inventory's, or the one it goes back to.
+
+    Raises `PyinfraError`.
+    """
+    found = _described(host)
+    return _EARLIER.get(found.cluster.name, found)
+
+
+def _described(host: Host) -> Deployment:
     found = getattr(host.data, DATA_KEY, None)
     if not isinstance(found, Deployment):
         raise PyinfraError(
@@ -80,6 +102,7 @@ class Sights:
     def __init__(self) -> None:
         self._sights: dict[tuple[StateStage, str], AsyncResult[NodeState | Unobserved]] = {}
         self._answers: dict[tuple[StateStage, str], AsyncResult[Shared]] = {}
+        self._first: dict[tuple[StateStage, str], NodeState] = {}
 
     def of(self, host: Host) -> NodeState | Unobserved:
         """Return the last sight of a node, looking if there is none."""
@@ -87,7 +110,9 @@ class Sights:
         if key not in self._sights:
             sight = self._sights[key] = AsyncResult()
             try:
-                sight.set(look(host))
+                sight.set(seen := look(host))
+                if isinstance(seen, NodeState):
+                    self._first.setdefault(key, seen)
             except Exception as error:  # Who shares the look shall not wait on.
                 sight.set_exception(error)
         return self._sights[key].get() or Unobserved(host.name, "nobody looked")
@@ -102,6 +127,11 @@ class Sights:
         looks = [gevent.spawn(self.of, host) for host in hosts]
         gevent.joinall(looks, raise_error=True)
         return ClusterState(tuple(each.get() for each in looks))
+
+    def first_of(self, hosts: Iterable[Host]) -> dict[str, NodeState]:
+        """Return what was seen of each node before this run did anything to it, by name."""
+        first = {host.name: self._first.get((_stage(), host.name)) for host in hosts}
+        return {name: seen for name, seen in first.items() if seen}
 
     def shared(self, hosts: Sequence[Host], state: ClusterState) -> Shared:
         """Return what one node was told of the volumes as a whole, where there are any.
@@ -185,6 +215,12 @@ def cluster_hosts(host: Host) -> list[Host]:
 def taking_part() -> set[str]:
     """Return the names of the hosts that this run changes: all, or what `--limit` names."""
     return {each.name for each in _state().activated_hosts}
+
+
+def lost_hosts(host: Host) -> list[str]:
+    """Return the hosts of this host's cluster that failed earlier in this run."""
+    failed = _state().failed_hosts
+    return [each.name for each in cluster_hosts(host) if each in failed]
 
 
 def is_controller(host: Host) -> bool:

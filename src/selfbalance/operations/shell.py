@@ -122,13 +122,14 @@ def evidence() -> str:
     )
 
 
-def activate(plan: NodePlan, own_instances: Iterable[str] = ()) -> str:
-    """Put the proven configuration in its place and let keepalived take it.
+def activate(config: File | None, act: Act, own_instances: Iterable[str], at: str = "") -> str:
+    """Put the proven configuration in its place, if there is one, and let keepalived take it.
 
     Of its `own_instances` the node becomes MASTER, whoever is: on a cluster that serves nobody yet.
+    `at` are commands that wait for the moment to do it.
     """
-    acts = ["set -e"]
-    if plan.config:
+    acts = ["set -e", *([at] if at else [])]
+    if config:
         acts.append(f"mv -f {places.STAGED_CONFIG} {places.CONFIG}")
         acts.append(f"sync {places.CONFIG.rpartition('/')[0]}")
     acts += {
@@ -140,7 +141,7 @@ def activate(plan: NodePlan, own_instances: Iterable[str] = ()) -> str:
         ],
         Act.RELOAD: ["systemctl reload-or-restart keepalived.service"],
         Act.RESTART: ["systemctl restart keepalived.service"],
-    }[plan.act]
+    }[act]
     acts += [f"{places.GUARD} serving {shlex.quote(each)}" for each in own_instances]
     return "; ".join(acts)
 

@@ -26,7 +26,8 @@ from selfbalance.plan.node import (
     lacking_modules,
     plan_node,
 )
-from selfbalance.plan.rollout import Rollout, plan_rollout
+from selfbalance.plan.restoring import unrestored
+from selfbalance.plan.rollout import Rollout, Wave, agreement_objection, plan_rollout
 from selfbalance.plan.upgrade import (
     PackageVersions,
     Turn,
@@ -58,8 +59,10 @@ __all__ = [
     "VolumeAct",
     "VolumeStep",
     "VolumesPlan",
+    "Wave",
     "Wish",
     "adoption_objection",
+    "agreement_objection",
     "begins_later",
     "brick_objections",
     "by_version",
@@ -80,5 +83,6 @@ __all__ = [
     "spared",
     "stranger",
     "together",
+    "unrestored",
     "untold",
 ]

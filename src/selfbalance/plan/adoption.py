@@ -209,6 +209,14 @@ def _differences(
             f"{name} has the VIPs {_listed(old.vips)}; describe exactly those as vips, not "
             f"{_listed(described)}: others come when every node is taken over"
         )
+    (instance, *_) = cluster.instances
+    if old.advertised != {instance.advertised}:
+        yield (
+            f"{name} names {_listed(old.advertised)} in its adverts, and a node of ours would name "
+            f"{instance.advertised}; peers drop what differs: leave only that one in "
+            "virtual_ipaddress there, the others go to virtual_ipaddress_excluded, on all nodes "
+            "at the same second"
+        )
     peers = {each.address_of(4) for each in cluster.peers_of(cluster.node(name))}
     if old.peers is not None and old.peers != peers:
         yield f"{name} has the peers {_listed(old.peers)}; the other described nodes are not those"

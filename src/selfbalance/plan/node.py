@@ -26,8 +26,9 @@ class NodePlan:
     """The changes of one node: harmless ones, made everywhere at once, and keepalived's act.
 
     `files` are written in place; keepalived.conf, where `config` is set, is staged, tested, and put
-    in place by the act. `together` says that the IPVS table changes with it: until every node has
-    the new table, the nodes cannot agree. One that is empty agrees with any.
+    in place by the act. `agreed` says that its VRRP peers have to change at the same second, `new`
+    that the node has had no configuration so far. `strays` are VIPs that it still takes although
+    they are not described any more.
     """
 
     node: str
@@ -39,7 +40,9 @@ class NodePlan:
     units: tuple[str, ...]
     vips: bool
     act: Act
-    together: bool = False
+    agreed: bool = False
+    new: bool = False
+    strays: tuple[IPAddress, ...] = ()
 
     @property
     def harmless(self) -> bool:
@@ -56,7 +59,7 @@ class NodePlan:
     @property
     def empty(self) -> bool:
         """Whether the node is as described."""
-        return not self.harmless and self.act is Act.NONE
+        return not (self.harmless or self.strays) and self.act is Act.NONE
 
     def lines(self) -> tuple[str, ...]:
         """Say each change in a few words, for a person who reads a plan."""
@@ -69,6 +72,7 @@ class NodePlan:
             *_line("enable", self.units),
             *(("put the VIPs on their interface",) if self.vips else ()),
             *((f"{self.act.value} keepalived",) if self.act is not Act.NONE else ()),
+            *_line("take away", map(str, self.strays)),
         )
 
 
@@ -94,9 +98,12 @@ def plan_node(want: DesiredNode, seen: NodeState) -> NodePlan:
         or _marks_are_odd(want, seen)
         or _inactive(seen, "selfbalance-vip.service"),
         act=_act(want, seen, files, config),
-        together=config is not None
-        and bool(filled(want, seen))
-        and (any(table_problems(want, seen)) or _weights_are_odd(want, seen)),
+        agreed=config is not None
+        and want.director
+        and seen.keepalived_active
+        and seen.dialect != want.dialect,
+        new=places.CONFIG not in seen.files,
+        strays=tuple(sorted(seen.held_resets - {*want.vips}, key=str)),
     )
 
 

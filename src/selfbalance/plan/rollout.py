@@ -1,39 +1,101 @@
-"""In which order nodes activate: one by one, MASTER last, except where they have to agree."""
+"""In which order nodes activate: one by one, MASTER last, except where VRRP peers have to agree."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from selfbalance.gates import View
+from selfbalance.observed import NodeState
 from selfbalance.plan.node import Act, NodePlan
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """Waves of nodes: those of one wave activate together, gates stand between two waves."""
+class Wave:
+    """What the keepaliveds of some nodes do together, by node.
 
-    waves: tuple[tuple[str, ...], ...]
+    `same_second`: adverts of the old configuration are no adverts to the new one, so all change in
+    one moment.
+    """
+
+    acts: Mapping[str, Act]
+    same_second: bool = False
+
+    @property
+    def words(self) -> str:
+        """The wave in a few words, for a person."""
+        acts = " and ".join(f"{act.value} {name}" for name, act in self.acts.items())
+        return f"{acts} at the same second" if self.same_second else acts
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Waves of nodes; gates stand between two waves."""
+
+    waves: tuple[Wave, ...]
 
     def __bool__(self) -> bool:
         return bool(self.waves)
 
+    @property
+    def words(self) -> str:
+        """The order, for a person."""
+        return ", then ".join(wave.words for wave in self.waves)
 
-_TURN = {Act.RELOAD: 0, Act.RESTART: 1, Act.START: 2}
+
+_LIVE = (Act.RELOAD, Act.RESTART)
 
 
 def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     """Order the nodes whose keepalived has something to do.
 
-    All at once where nothing serves yet, and where the IPVS table changes; those that start go
-    last, because a new node that no MASTER sends adverts to yet would become one.
+    All at once where nothing serves yet. Else the first one is the canary: a BACKUP, unless there
+    is none. What died starts before others are touched; a node that is new starts last, because
+    one that no MASTER sends adverts to yet would become MASTER.
     """
-    acting = [name for name in view.desired if name in plans and plans[name].act is not Act.NONE]
-    if not acting:
+    acts = {
+        name: plans[name].act
+        for name in view.desired
+        if name in plans and plans[name].act is not Act.NONE
+    }
+    if not acts:
         return Rollout(())
-    live = any(seen.keepalived_active or "units" in seen.unknown for seen in view.state.seen)
-    if not live or any(plans[name].together for name in acting):
-        return Rollout((tuple(sorted(acting, key=lambda name: _TURN[plans[name].act])),))
+    if not any(seen.keepalived_active or "units" in seen.unknown for seen in view.state.seen):
+        return Rollout((Wave(acts),))
     masters = {seen.name for seen in view.masters}
-    ordered = sorted(acting, key=lambda name: name in masters)
-    return Rollout(tuple((name,) for name in ordered))
+    agreed = [name for name, act in acts.items() if act in _LIVE and plans[name].agreed]
+    single = [name for name in acts if name not in agreed or acts[name] is Act.RESTART]
+    single.sort(key=lambda name: _turn(acts[name], plans[name].new, name in masters))
+    together = [Wave(dict.fromkeys(agreed, Act.RELOAD), len(agreed) > 1)] if agreed else []
+    return Rollout((*together, *(Wave({name: acts[name]}) for name in single)))
+
+
+def _turn(act: Act, new: bool, master: bool) -> int:
+    if act is Act.START:
+        return 3 if new else 0
+    return 2 if master else 1
+
+
+def agreement_objection(
+    view: View, plans: Mapping[str, NodePlan], taking_part: Collection[str]
+) -> str | None:
+    """Say why VRRP peers cannot change what they have to agree on; None if they can."""
+    if not any(plan.agreed for plan in plans.values()):
+        return None
+    for reason in _left_behind(view, taking_part):
+        return f"VRRP peers have to change at the same second, but {reason}"
+    return None
+
+
+def _left_behind(view: View, taking_part: Collection[str]) -> Iterator[str]:
+    for node in view.cluster.nodes:
+        seen = view.state[node.name]
+        if not node.director:
+            continue
+        if not isinstance(seen, NodeState):
+            yield (
+                f"{node.name} could not be observed: it would come back as a second MASTER; mend "
+                "it, or take it out of the description"
+            )
+        elif node.name not in taking_part and seen.dialect != view.desired[node.name].dialect:
+            yield f"{node.name} is left out by --limit: it would become a second MASTER"

@@ -26,7 +26,7 @@ VIP = "192.0.2.10"
 VIP6 = "2001:db8:5b::10"
 
 _INVENTORY = """\
-from selfbalance import Cluster, Node, Service, Vip, Volume, VrrpOptions
+from selfbalance import Check, Cluster, Node, Service, Vip, Volume, VrrpOptions
 from selfbalance.inventory import hosts
 from selfbalance.lab import Lab
 

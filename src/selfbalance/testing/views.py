@@ -194,6 +194,7 @@ def _as_described(cluster: Cluster, want: DesiredNode) -> NodeState:
         sync=frozenset({"master" if is_master else "backup"}),
         demotion=cluster.demotion_of(node, standing),
         drop_in_read=True,
+        dialect=want.dialect,
         listening=frozenset((ip_address("0.0.0.0"), s.port) for s in want.services),  # noqa: S104
         instances=(SeenInstance(cluster.name, role, want.priority, want.priority),),
         claims={} if is_master else {vip: frozenset({macs[first.name]}) for vip in want.vips},

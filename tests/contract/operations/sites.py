@@ -21,7 +21,10 @@ TESTED = Path(selfbalance.__file__).parents[1]
 HELPERS = [HERE, *(_UNIT / room for room in ("model", "desired", "observed", "gates"))]
 PYINFRA = shutil.which("pyinfra", path=str(Path(sys.executable).parent)) or "pyinfra"
 ENTRY_POINT = "[pyinfra.connectors]\nnode = world:NodeConnector\n"
-LOOKING = {"look", "ask", "connect", "versions", "boot", "booted", "beat"}
+LOOKING = {
+    *("look", "ask", "connect", "versions", "boot", "booted", "beat"),
+    *("clock", "ended", "before"),
+}
 LOCKING = {"lock", "unlock"}
 
 CLUSTER = """\

@@ -32,6 +32,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import changing
 import gevent
 import upkeep
 from blocks import Block
@@ -62,6 +63,7 @@ from selfbalance.plugins import Facts
 
 KINDS = {
     "section format": "look",
+    **changing.KINDS,
     **upkeep.KINDS,
     "base64 -d | tar": "write",
     "modprobe -a": "kernel",
@@ -77,7 +79,7 @@ KINDS = {
 }
 """What a command is for, by the first of these that it holds."""
 
-LOOKING = {"look", "ask", *upkeep.LOOKING}
+LOOKING = {"look", "ask", *upkeep.LOOKING, *changing.LOOKING}
 GIB = 2**30
 
 
@@ -193,6 +195,8 @@ class World:
             else {},
             boot_id=upkeep.boot_id(name, has),
             upgrade=upkeep.mark_of(has),
+            dialect=changing.dialect_of(has),
+            changing=bool(has.get("before")),
             files=_seen(has["files"], (file.path for file in want.all_files)),
             sysctls=_sysctls(good, has) if has["kernel"] else nothing.sysctls,
             modules=good.modules if has["kernel"] else nothing.modules,
@@ -203,7 +207,7 @@ class World:
             mac=has.get("mac") or nothing.mac,
             marks=_marked(has.get("marks", "")),
             addresses={"lo": on_lo, want.interface: on_wire},
-            held_resets=good.held_resets if has["vips"] else frozenset(),
+            held_resets=frozenset(map(ip_address, has.get("taken", ()))),
             units={unit: self._unit(name, unit) for unit in want.units},
             table=self._table(deployed, has) if runs else (),
             clock=int(time.time()),
@@ -459,6 +463,12 @@ class NodeConnector(FakeConnector):
         has = WORLD.node(name)
         if kind == "look":
             return None if has.get("gone") else self._looked(name, deployed)
+        if kind in changing.KINDS.values():
+            said = changing.did(has, kind, text)
+            if kind == "restore" or (kind == "ended" and "moment" in has):
+                self._moved(has.pop("moment", text), deployed)
+            WORLD.keep()
+            return said
         if kind in upkeep.KINDS.values():
             said = upkeep.did(name, has, kind, text)
             if kind == "lock":
@@ -469,6 +479,16 @@ class NodeConnector(FakeConnector):
             WORLD.keep()
             return said
         return self._deployed(kind, text, stdin)
+
+    def _moved(self, text: str, deployed: Deployment) -> None:
+        """Let keepalived do what a command says at its end, or at its moment."""
+        has = WORLD.node(self.host.name)
+        if f"tar -x -p -f {places.KEPT}" in text:
+            has["files"] = dict(has["before"]["files"])
+        if "systemctl stop keepalived.service" in text:
+            has["running"], has["master"] = None, False
+        elif "restart keepalived.service" in text:
+            WORLD.activate(self.host.name, text, deployed)
 
     def _deployed(self, kind: str, text: str, stdin: str | None) -> str | None:
         """What a command of cluster.py, drain.py or handover.py prints, None where it fails."""
@@ -484,6 +504,8 @@ class NodeConnector(FakeConnector):
             has["kernel"] = True
             if "restart selfbalance-vip" in text:
                 has["vips"] = True
+                vips = map(str, deployed.desired[name].vips)
+                has["taken"] = sorted({*has.get("taken", ()), *vips})
                 WORLD.mark(name)
         elif kind == "prove":
             assert places.STAGED_CONFIG in has["files"], "nothing is staged"

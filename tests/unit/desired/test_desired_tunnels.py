@@ -144,6 +144,7 @@ def test_a_node_that_only_serves_has_no_ipvs_and_nothing_beside_vrrp():
         places.SYSCTLS,
         places.VIP_UNIT,
         places.DROP_IN,
+        places.DESCRIPTION,
         places.CONFIG,
     }
     assert node.sysctls == {

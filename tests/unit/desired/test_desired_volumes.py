@@ -73,7 +73,8 @@ def test_every_node_has_what_a_volume_needs_beside_all_else():
 def test_all_else_of_a_node_is_as_without_a_volume():
     for name, plain in made(CASES["three nodes"]).items():
         node = made(sharing())[name]
-        modules = {f.path: f for f in plain.files}[places.MODULES]
+        plains = {f.path: f for f in plain.files}
+        other = {places.MODULES, places.DESCRIPTION}
 
         assert (
             replace(
@@ -84,7 +85,7 @@ def test_all_else_of_a_node_is_as_without_a_volume():
                 volumes=(),
                 pool={},
                 files=tuple(
-                    modules if file.path == places.MODULES else file
+                    plains[file.path] if file.path in other else file
                     for file in node.files
                     if file.path != UNIT
                 ),

@@ -204,6 +204,7 @@ def _healthy(cluster: Cluster, want: DesiredNode, masters: dict[IPAddress, str])
         ),
         demotion=_demotion(cluster, want.name, cluster.instances[0], own),
         drop_in_read=True,
+        dialect=want.dialect,
         marks=SeenMarks("nft" if want.marks else "", want.marked, _known(want)),
         recorded=facts(cluster) if places.FACTS in {f.path for f in want.files} else {},
         instances=tuple(_instance(cluster, want.name, each, own) for each in cluster.instances),

@@ -313,6 +313,77 @@ def test_a_mark_that_cannot_be_read_is_a_problem():
     ]
 
 
+# --- changes ---
+
+
+def test_a_change_that_has_not_ended_is_one_note_and_no_problem():
+    look = Look().change_all("web1", "web3", changing=True)
+
+    assert look.said() == []
+    assert _upgrade_notes(look) == (
+        Problem(
+            "a change of the configuration has not ended on web1 web3",
+            None,
+            "go on: run cluster.py; or back: cluster.py --data rollback=true",
+        ),
+    )
+
+
+def test_a_vip_that_is_not_described_any_more_is_a_note_until_it_is_taken_away():
+    taken = desired()["web2"].vips
+    look = Look().change("web2", held_resets=frozenset({*taken, ip_address("192.0.2.20")}))
+
+    assert look.said() == []
+    assert _realservers(look).notes == (
+        Problem(
+            "web2 still takes 192.0.2.20, not described any more",
+            "web2",
+            "take it away: run cluster.py",
+        ),
+    )
+
+
+def judged(look: Look, *pending: str) -> list[tuple[str | None, str]]:
+    """What gates say while some nodes still have to become as described."""
+    view = replace(look.view, pending=frozenset(pending))
+    return [(p.node, p.what) for v in judge(view, PLUGINS).values() for p in v.problems]
+
+
+def test_a_node_that_is_pending_is_not_compared_with_the_others():
+    """One that is not has the new table; the MASTER still has the old one."""
+    look = Look().weigh(7, "web3", seen_by=["web1"])
+
+    assert [what for _, what in judged(look) if "tables differ" in what]
+    assert judged(look, "web2", "web3") == []
+
+
+def test_nodes_that_are_not_pending_are_compared_with_each_other():
+    look = Look().weigh(7, "web3", seen_by=["web1"])
+
+    ((node, what),) = judged(look, "web3")
+
+    assert node is None
+    assert what.startswith("IPVS tables differ: web1 has")
+
+
+@pytest.mark.parametrize(("pending", "node"), [((), "web3"), (("web2", "web3"), "web1")])
+def test_a_check_that_only_the_changed_node_finds_failing_is_that_nodes(pending, node):
+    """The realserver serves as before: it is the check that is new."""
+    look = Look().weigh(0, "web3", seen_by=["web1"])
+
+    found = [each for each in judged(look, *pending) if "its check fails" in each[1]]
+
+    assert found == [(node, "web3 has weight 0 for 192.0.2.10:80 on web1: its check fails")]
+
+
+def test_a_node_that_is_about_to_start_fails_checks_as_it_should():
+    look = Look().dead("web3")
+
+    found = [node for node, what in judged(look, "web2", "web3") if "its check fails" in what]
+
+    assert found == ["web3"]
+
+
 # --- drained ---
 
 

@@ -410,6 +410,9 @@ def test_a_count_that_takes_too_long_does_not_pass_where_a_copy_is_away(away):
 
     unknown = [p for p in verdict(look).problems if LATE in p.what]
     assert [problem.passes for problem in unknown] == [False]
+    # A run that goes on with that very node has to know that nothing else is wrong.
+    (node,) = {problem.node for problem in unknown}
+    assert node == {"bricks": "web2", "healers": None}[away]
 
 
 def test_two_volumes_of_four_nodes():

@@ -27,9 +27,10 @@ def test_backports_are_binaries_and_one_that_the_machine_knows_is_named_once():
         ("trixie", backport.SCRIPT, backport.binaries_and_sources),
         ("bullseye-backports", backport.SCRIPT, backport.binaries_and_sources),
         ("bookworm-backports", backport.DOWNLOAD, backport.both_binaries),
+        ("bullseye", backport.DOWNLOAD, backport.both_binaries),
     ],
 )
-def test_only_what_is_built_for_the_nodes_suite_is_downloaded(source, script, sources):
+def test_what_is_built_for_the_nodes_suite_or_an_older_one_is_downloaded(source, script, sources):
     build, chosen = backport.recipe("glusterfs-server", source, "bookworm")
     assert (build.script, chosen) == (script, sources)
     assert build.entry.name.startswith(f"debs-bookworm-glusterfs-server-{source}-")

@@ -180,7 +180,7 @@ KEYS = [
     ([("services", [])], "services", "is empty", "at least one"),
     (NO_DIRECTOR, "nodes", "none may be director", "leave director out"),
     ([("nodes", NODE_17)], "nodes", "17 nodes would collide", "at most 16"),
-    ([("vips", VIPS_65)], "vips", "65 VIPs would not fit", "at most 64"),
+    ([("vips", VIPS_65)], "vips", "65 VIPs are more than was ever tried", "at most 64"),
     ([("nodes", "web1")], "nodes", "should be a list", "[...]"),
     ([("vips", {"address": "192.0.2.10"})], "vips", "should be a list", "[...]"),
     ([("nodes.0", "web1")], "nodes[0]", "should be a group", "of keys and values"),

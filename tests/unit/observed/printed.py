@@ -67,6 +67,7 @@ SECTIONS = [
     "demotion",
     "drained",
     "upgrade",
+    "change",
     "listening",
     "sessions",
     "founding",
@@ -364,6 +365,10 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "demotion": lambda state, _: [] if state.demotion is None else [str(state.demotion)],
     "drained": _drained,
     "upgrade": lambda state, _: [state.upgrade.line()] if state.upgrade else [],
+    "change": lambda state, _: [
+        *([f"dialect {state.dialect}"] if state.dialect else []),
+        *(["changing"] if state.changing else []),
+    ],
     "listening": _listening,
     "sessions": lambda state, _: [
         str(sum(state.sessions.values())),

@@ -186,10 +186,7 @@ def test_perl_accepts_the_question_and_it_stands_in_the_script_as_it_is():
 
 
 def test_a_secret_is_neither_asked_for_nor_printed():
-    """The password stands in the configuration, of which only a digest is printed.
-
-    What is told of one that another design has written, test_observed_founding.py says.
-    """
+    """The password stands in the configuration, of which a digest and the second line are read."""
     text = script(WITH_PASSWORD)
 
     assert PASSWORD in desired(WITH_PASSWORD)["web1"].config.content
@@ -197,7 +194,10 @@ def test_a_secret_is_neither_asked_for_nor_printed():
     assert "VRRP_PASSWORD" not in text
     ours = text.partition("section founding\n")[0]
     readers = [line for line in ours.splitlines() if "keepalived.conf" in line]
-    assert [line.split()[0] for line in readers] == ["sha256sum", "stat"]
+    assert [line.split()[0] for line in readers] == ["sha256sum", "stat", "if", "{"]
+    assert readers[3].strip() == (
+        "{ IFS= read -r line && IFS= read -r line; } </etc/keepalived/keepalived.conf"
+    )
 
 
 def test_a_password_in_keepaliveds_dump_is_hidden():

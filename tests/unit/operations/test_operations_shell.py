@@ -13,7 +13,7 @@ from looks import CLUSTER, DUAL, NAMES, SHARING, bare, described, desired, healt
 
 from selfbalance import VrrpOptions
 from selfbalance.desired import File, places
-from selfbalance.operations import shell
+from selfbalance.operations import shell, shell_kept, shell_moment
 from selfbalance.plan import Act, NodePlan, plan_node
 from selfbalance.plugins import Plugins
 
@@ -285,7 +285,7 @@ ACTS = {
 
 @pytest.mark.parametrize("act", ACTS)
 def test_an_act_is_what_systemd_is_told(node, act):
-    ran = node.run(shell.activate(replace(NOTHING, act=act)))
+    ran = node.run(shell.activate(None, act, ()))
 
     assert ran.returncode == 0, ran.stderr
     assert node.ran == ACTS[act]
@@ -297,7 +297,7 @@ def test_the_proven_configuration_is_in_place_before_keepalived_is_told(node, ac
     node.write(places.STAGED_CONFIG, "new")
     node.write(places.CONFIG, "old")
 
-    ran = node.run(shell.activate(replace(EVERYTHING, act=act)), "systemctl")
+    ran = node.run(shell.activate(EVERYTHING.config, act, ()), "systemctl")
 
     assert ran.returncode != 0
     assert node.path(places.CONFIG).read_text() == "new"
@@ -309,7 +309,7 @@ def test_without_a_staged_configuration_keepalived_is_not_touched(node, act):
     """Nobody prepared the node: what would be started is not what was proven."""
     node.write(places.CONFIG, "old")
 
-    ran = node.run(shell.activate(replace(EVERYTHING, act=act)))
+    ran = node.run(shell.activate(EVERYTHING.config, act, ()))
 
     assert ran.returncode != 0
     assert node.ran == []
@@ -318,7 +318,7 @@ def test_without_a_staged_configuration_keepalived_is_not_touched(node, act):
 
 @pytest.mark.parametrize("act", [Act.RELOAD, Act.RESTART])
 def test_an_act_that_fails_is_a_failure(node, act):
-    assert node.run(shell.activate(replace(NOTHING, act=act)), "systemctl").returncode != 0
+    assert node.run(shell.activate(None, act, ()), "systemctl").returncode != 0
 
 
 # --- drain ---
@@ -407,7 +407,14 @@ def test_a_shell_accepts_every_command_of_any_cluster(cluster):
             shell.tell_kernel(plan, want.modules, want.units),
             shell.test_config(),
             shell.snapshot(STORE, "before-activation"),
-            shell.activate(plan),
+            shell.activate(plan.config, plan.act, want.own_instances),
+            shell_kept.keep(want),
+            shell_kept.put_back(Act.RELOAD, shell_moment.wait_until(1)),
+            shell_kept.take_away(want.vips, want.vip_interface, want.interface),
+            shell_kept.described_before(),
+            *(shell_kept.settle(going_back=back) for back in (False, True)),
+            shell_moment.begin(shell.activate(plan.config, Act.RELOAD, (), "true")),
+            shell_moment.ended(9),
             shell.drain(name, WORDS),
             shell.undrain(name),
             shell.hand_over(),

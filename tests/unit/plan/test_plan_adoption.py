@@ -230,6 +230,27 @@ def test_what_would_be_lost_is_refused(otherwise, said):
     assert said in objection(nodes(web1=founding(0, **otherwise)))
 
 
+@pytest.mark.parametrize("excluded", [False, True])
+def test_adverts_have_to_name_what_ours_would(excluded):
+    """Ours name one VIP; peers drop an advert that names others than they would."""
+    two = described(
+        *(VIP, ip_address("192.0.2.20")),
+        detection="calm",
+        vrrp=VrrpOptions(version=2, unicast=False),
+        services=[WRR],
+    )
+    old = "192.0.2.10/32\n"
+    new = f"{old} }}\n virtual_ipaddress_excluded {{\n" if excluded else old
+    states = nodes(
+        two,
+        **{n: founding(i, old, f"{new} 192.0.2.20/32\n") for i, n in enumerate(NAMES)},
+    )
+    said = objection(states, two)
+
+    assert ("web1 names 192.0.2.10 192.0.2.20 in its adverts" in said) is not excluded
+    assert (said == "") is excluded
+
+
 def test_other_peers_are_refused():
     cluster = described(detection="calm", vrrp=VrrpOptions(version=2), services=[WRR])
     states = nodes(

@@ -18,6 +18,7 @@ from looks import (
     ROUTED_APART,
     SHARING,
     VIP,
+    VIP6,
     Look,
     bare,
     described,
@@ -59,7 +60,7 @@ def test_a_node_as_described_is_left_alone(name, cluster):
     made = plan_node(desired(cluster)[name], healthy(cluster)[name])
 
     assert made.empty
-    assert (made.harmless, made.kernel, made.together, made.lines()) == (False, False, False, ())
+    assert (made.harmless, made.kernel, made.agreed, made.lines()) == (False, False, False, ())
 
 
 def test_a_bare_node_gets_everything_in_the_order_in_which_it_is_done():
@@ -270,26 +271,45 @@ def test_a_drained_realserver_is_the_checks_business():
     assert plan(table=Look().weigh(0, "web2").nodes["web1"].table).empty
 
 
+OLD = {"files": files(places.CONFIG, sha256="0" * 64)}
+
+
 @pytest.mark.parametrize(
-    ("changes", "together"),
+    ("changes", "agreed"),
     [
-        ({"files": files(places.CONFIG, sha256="0" * 64), "table": FEWER}, True),
-        ({"files": files(places.CONFIG, sha256="0" * 64)}, False),
-        ({"table": FEWER}, False),
-        ({"files": files(places.CONFIG, sha256="0" * 64), "table": FEWER, "units": DEAD}, False),
+        ({**OLD, "dialect": "0ther"}, True),
+        ({**OLD, "dialect": ""}, True),
+        (OLD, False),
+        ({**OLD, "table": FEWER}, False),
+        ({**OLD, "dialect": "0ther", "units": DEAD}, False),
+        ({"dialect": "0ther"}, False),
     ],
+    ids=["another", "not known", "the same", "another table", "dead", "the file is today's"],
 )
-def test_nodes_have_to_agree_where_the_configuration_changes_the_table(changes, together):
-    assert plan(**changes).together is together
+def test_vrrp_peers_have_to_agree_where_their_adverts_change(changes, agreed):
+    assert plan(**changes).agreed is agreed
 
 
-def test_a_weight_that_changes_with_the_configuration_changes_on_all_nodes_together():
-    """One after the other, the tables would differ in between."""
-    changed = {"files": files(places.CONFIG, sha256="0" * 64)}
+def test_a_node_that_only_serves_has_no_peers_to_agree_with():
+    seen = healthy(ROUTED)["web3"]
+    old = {**seen.files, places.CONFIG: replace(seen.files[places.CONFIG], sha256="0" * 64)}
 
-    assert plan(**changed, table=Look().weigh(7, "web3").nodes["web1"].table).together
-    assert not plan(**changed, table=Look().weigh(0, "web3").nodes["web1"].table).together
-    assert not plan(table=Look().weigh(7, "web3").nodes["web1"].table).together
+    made = plan_node(desired(ROUTED)["web3"], replace(seen, files=old, dialect="0ther"))
+
+    assert (made.act, made.agreed) == (Act.RELOAD, False)
+
+
+def test_a_node_is_new_where_it_has_no_configuration():
+    assert not plan().new
+    assert plan_node(WEB1, bare(CLUSTER, "web1")).new
+
+
+def test_a_vip_that_is_not_described_any_more_is_taken_away():
+    made = plan(held_resets=GOOD.held_resets | {VIP6})
+
+    assert made.strays == (VIP6,)
+    assert made.lines() == (f"take away {VIP6}",)
+    assert (made.empty, made.harmless, made.act) == (False, False, Act.NONE)
 
 
 LACKS = {"kernel": "6.1.176", "modules": frozenset({"ip_vs"})}
@@ -332,13 +352,12 @@ def test_a_node_that_was_not_seen_is_not_said_to_lack_anything():
     assert lacking(Look().unobserved("web2")) == ""
 
 
-def test_nodes_change_to_another_way_of_forwarding_together():
-    """One by one, tables would differ, and the gate after the first node would stay shut."""
+def test_another_way_of_forwarding_is_a_reload():
     tunnelled = desired(described(forwarding="tun"))["web1"]
 
     made = plan_node(tunnelled, GOOD)
 
-    assert (made.act, made.together) == (Act.RELOAD, True)
+    assert (made.act, made.agreed) == (Act.RELOAD, False)
 
 
 TUNNEL = {
@@ -389,12 +408,13 @@ def applied(want: DesiredNode, seen: NodeState) -> NodeState:
         units={**seen.units, **{u: done.units[u] for u in made.units}}
         | ({"keepalived.service": done.units["keepalived.service"]} if _acts(made) else {}),
         addresses=done.addresses if made.vips else seen.addresses,
-        held_resets=done.held_resets if made.vips else seen.held_resets,
+        held_resets=done.held_resets if made.vips else seen.held_resets - {*made.strays},
         marks=done.marks if made.vips else seen.marks,
         segments=done.segments if made.vips else seen.segments,
         up=done.up if made.vips else seen.up,
         table=done.table if _acts(made) else seen.table,
         sync=done.sync if _acts(made) else seen.sync,
+        dialect=done.dialect if made.config else seen.dialect,
         drop_in_read=made.act in (Act.START, Act.RESTART) or seen.drop_in_read,
     )
 
@@ -445,4 +465,4 @@ def test_a_table_apart_that_somebody_emptied_is_filled_by_a_restart_the_nodes_ow
 def test_another_standby_mode_goes_node_by_node_by_a_restart(old, new):
     for name, seen in healthy(old).items():
         made = plan_node(desired(new)[name], seen)
-        assert (made.act, made.together) == (Act.RESTART, False)
+        assert (made.act, made.agreed) == (Act.RESTART, False)

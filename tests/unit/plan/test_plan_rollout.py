@@ -1,14 +1,22 @@
-"""In which order nodes activate: all at once where nothing is lost by it, the MASTER last."""
+"""In which order nodes activate: BACKUPs first, the MASTER last; or all in one moment."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from looks import ACTIVE, CLUSTER, MASTER, NAMES, Look, bare, desired
+from looks import ACTIVE, CLUSTER, MASTER, NAMES, ROUTED, Look, bare, desired
 
-from selfbalance.observed import NodeState
-from selfbalance.plan import Act, NodePlan, Rollout, plan_node, plan_rollout
+from selfbalance.observed import NodeState, Unobserved
+from selfbalance.plan import (
+    Act,
+    NodePlan,
+    Rollout,
+    Wave,
+    agreement_objection,
+    plan_node,
+    plan_rollout,
+)
 
 
 def plans(**acts: Act) -> dict[str, NodePlan]:
@@ -22,13 +30,13 @@ def everywhere(act: Act) -> dict[str, NodePlan]:
 
 
 def waves(look: Look, some: dict[str, NodePlan]) -> tuple[tuple[str, ...], ...]:
-    return plan_rollout(look.view, some).waves
+    return tuple(tuple(wave.acts) for wave in plan_rollout(look.view, some).waves)
 
 
 def test_nothing_to_do_is_no_rollout():
     assert plan_rollout(Look().view, everywhere(Act.NONE)) == Rollout(())
     assert not Rollout(())
-    assert Rollout((("web1",),))
+    assert Rollout((Wave({"web1": Act.START}),))
 
 
 def cold() -> Look:
@@ -68,18 +76,107 @@ def test_only_those_with_something_to_do_take_part():
     assert waves(Look(), plans(web1=Act.RELOAD)) == (("web1",),)
 
 
-def test_a_node_that_starts_beside_live_ones_has_a_turn_of_its_own():
-    acts = plans(web1=Act.START, web2=Act.RELOAD, web3=Act.NONE)
+def test_what_died_starts_before_others_are_touched():
+    """It may be the heir of the one that is touched next."""
+    acts = plans(web1=Act.START, web2=Act.RELOAD, web3=Act.RELOAD)
 
-    assert waves(Look().dead("web1"), acts) == (("web1",), ("web2",))
+    assert waves(Look().dead("web1"), acts) == (("web1",), ("web3",), ("web2",))
 
 
-def test_where_the_table_changes_all_act_together_and_starts_come_last():
-    """A node that starts while no MASTER sends it adverts yet would become MASTER."""
+def test_a_node_that_is_new_starts_when_all_others_know_it():
+    """One that no MASTER sends adverts to yet would become MASTER."""
     acts = plans(web1=Act.START, web2=Act.RESTART, web3=Act.RELOAD)
-    acts["web3"] = replace(acts["web3"], together=True)
+    acts["web1"] = replace(acts["web1"], new=True)
 
-    assert waves(Look().dead("web1"), acts) == (("web3", "web2", "web1"),)
+    assert waves(Look().dead("web1"), acts) == (("web3",), ("web2",), ("web1",))
+
+
+def agreeing(**acts: Act) -> dict[str, NodePlan]:
+    """The same, where adverts change."""
+    return {name: replace(plan, agreed=True) for name, plan in plans(**acts).items()}
+
+
+def test_where_adverts_change_all_peers_change_at_the_same_second():
+    rollout = plan_rollout(Look().view, agreeing(**dict.fromkeys(NAMES, Act.RELOAD)))
+
+    assert rollout.waves == (Wave(dict.fromkeys(NAMES, Act.RELOAD), same_second=True),)
+    assert rollout.words == "reload web1 and reload web2 and reload web3 at the same second"
+
+
+def test_who_has_to_restart_too_does_so_afterwards_one_by_one_and_the_master_last():
+    """A MASTER hands over to nobody who does not understand it."""
+    rollout = plan_rollout(Look().view, agreeing(**dict.fromkeys(NAMES, Act.RESTART)))
+
+    assert rollout.waves == (
+        Wave(dict.fromkeys(NAMES, Act.RELOAD), same_second=True),
+        *(Wave({name: Act.RESTART}) for name in ("web1", "web3", "web2")),
+    )
+
+
+def test_one_that_lags_behind_alone_reloads_when_it_is_told():
+    rollout = plan_rollout(Look().view, agreeing(web3=Act.RELOAD))
+
+    assert rollout.waves == (Wave({"web3": Act.RELOAD}),)
+
+
+def test_what_starts_anew_needs_no_moment():
+    acts = agreeing(web1=Act.RELOAD, web2=Act.RELOAD)
+    acts |= {"web3": replace(plans(web3=Act.START)["web3"], new=True)}
+
+    assert plan_rollout(Look().dead("web3").view, acts).waves == (
+        Wave(dict.fromkeys(("web1", "web2"), Act.RELOAD), same_second=True),
+        Wave({"web3": Act.START}),
+    )
+
+
+def objection(look: Look, *taking_part: str) -> str | None:
+    some = agreeing(**dict.fromkeys(taking_part or NAMES, Act.RELOAD))
+    return agreement_objection(look.view, some, taking_part or NAMES)
+
+
+def old(look: Look) -> Look:
+    for name in NAMES:
+        if isinstance(look.nodes[name], NodeState):
+            look.change(name, dialect="0ther")
+    return look
+
+
+def test_peers_that_all_take_part_may_change_what_they_agree_on():
+    assert objection(old(Look())) is None
+
+
+def test_a_peer_that_is_left_out_would_become_a_second_master():
+    assert objection(old(Look()), "web1", "web2") == (
+        "VRRP peers have to change at the same second, but web3 is left out by --limit: it would "
+        "become a second MASTER"
+    )
+
+
+def test_a_peer_that_is_left_out_and_has_changed_already_is_no_harm():
+    look = old(Look()).change("web3", dialect=desired()["web3"].dialect)
+
+    assert objection(look, "web1", "web2") is None
+
+
+def test_a_peer_that_could_not_be_observed_would_come_back_as_a_second_master():
+    assert objection(old(Look()).unobserved("web2"), "web1", "web3") == (
+        "VRRP peers have to change at the same second, but web2 could not be observed: it would "
+        "come back as a second MASTER; mend it, or take it out of the description"
+    )
+
+
+def test_who_only_serves_is_no_peer():
+    look = Look(ROUTED)
+    look.nodes["web3"] = Unobserved("web3", "no route to host")
+    some = agreeing(web1=Act.RELOAD, web2=Act.RELOAD)
+
+    assert agreement_objection(look.view, some, ("web1", "web2")) is None
+
+
+def test_where_adverts_stay_nobody_has_to_agree():
+    some = plans(web1=Act.RELOAD)
+
+    assert agreement_objection(Look().unobserved("web2").view, some, ("web1",)) is None
 
 
 def test_a_node_that_was_not_observed_takes_no_part():

@@ -1,7 +1,8 @@
-"""The same model from TOML. Pure: text in, cluster out; whoever calls reads the file."""
+"""The same model from TOML or JSON. Pure: text in, cluster out; whoever calls reads the file."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 from pydantic import ValidationError
@@ -26,6 +27,22 @@ def from_toml(text: str, place: str) -> Cluster:
     except (ValueError, RecursionError) as error:
         # Both parsers let two of Python's own limits through: digits of a number, nested brackets.
         raise DescriptionError(f"{place}: not readable as TOML: {error}") from None
+    return _cluster(described, place)
+
+
+def from_json(text: str, place: str) -> Cluster:
+    """Read a cluster from what `Cluster.to_text` makes.
+
+    Raises `DescriptionError` with one line that names the place and the key.
+    """
+    try:
+        described = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DescriptionError(f"{place}: not readable as JSON: {error}") from None
+    return _cluster(described, place)
+
+
+def _cluster(described: object, place: str) -> Cluster:
     try:
         return Cluster.model_validate(described)
     except ValidationError as error:
