@@ -54,6 +54,10 @@ def old() -> Iterator[Founding]:
 def live(old: Founding, tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(old.lab, tmp_path_factory.mktemp("site"))
     site.described = AS_IT_WAS
+    # Nodes that are looked at all the time answer clients late: three kernels share two cores.
+    (site.folder / "deploys" / "cluster.py").write_text(
+        "from selfbalance.deploys import cluster\n\ncluster(patience_s=15)\n"
+    )
     return site
 
 
