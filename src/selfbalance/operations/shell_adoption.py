@@ -148,6 +148,7 @@ def put_backup_back(want: DesiredNode, syncid: int) -> str:
     return "; ".join(
         [
             "set -e",
+            _IF_TOUCHED,
             "systemctl stop keepalived.service",
             f"rm -f {places.DROP_IN}; systemctl daemon-reload",
             *_restore(),
@@ -170,6 +171,7 @@ def put_master_back(want: DesiredNode) -> str:
     return "; ".join(
         [
             "set -e",
+            _IF_TOUCHED,
             *_restore(),
             "systemctl reload-or-restart keepalived.service",
             "ipvsadm --stop-daemon master 2>/dev/null || true",
@@ -226,6 +228,10 @@ def _restore() -> list[str]:
         f'while IFS= read -r file; do mkdir -p "${{file%/*}}"; cp -p "{kept}$file" "$file.new"; '
         f'mv -f "$file.new" "$file"; done <{kept}/files; sync'
     ]
+
+
+_IF_TOUCHED = f"[ -e {places.ADOPTING} ] || exit 0"
+"""Where the mark is not there, nothing was changed, and nothing is to be put back."""
 
 
 def _forget() -> list[str]:

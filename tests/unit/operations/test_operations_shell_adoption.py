@@ -107,6 +107,21 @@ def test_another_password_is_refused_before_anything_is_changed(node, old, new, 
         assert (node.files, node.ran) == (before, [])
 
 
+@pytest.mark.parametrize(
+    "back",
+    [shell_adoption.put_backup_back(WANT, 51), shell_adoption.put_master_back(WANT)],
+    ids=["BACKUP", "MASTER"],
+)
+def test_who_was_refused_was_not_changed_and_is_not_put_back(node: Rooted, back: str):
+    node.write(places.CONFIG, CONF + "  auth_pass sesame\n")
+    assert take_over(node).returncode != 0
+    before = node.files
+    ran = node.run(back)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (node.files, node.ran) == (before, [])
+
+
 def test_where_nothing_is_prepared_nothing_is_changed(node: Rooted):
     node.path(places.STAGED_CONFIG).unlink()
     ran = take_over(node)
