@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from steady import Met, meet
 
 from selfbalance.lab import Lab
-from selfbalance.lab.load import PROBE_TIMEOUT_S, Report
-from selfbalance.testing.stalls import noted_stalls
+from selfbalance.lab.load import PROBE_TIMEOUT_S
 
 VIP = "192.0.2.10"
 SESSIONS = 200
 """So many downloads at any time; each is followed by another."""
 SESSION_S = 20
 PROBE_INTERVAL_S = 0.04
-BEFORE_S = 3.0
 AFTER_S = 10.0
 """The load goes on for so long when all is said to be done: some losses come late."""
 MOST_S = 900.0
@@ -24,44 +22,33 @@ MOST_S = 900.0
 
 @dataclass(frozen=True)
 class Row:
-    """What was upgraded, by whom, how long it took, and what a client met from begin to end.
-
-    Probes that timed out while this machine itself stood still are not among the `failed`.
-    """
+    """What was upgraded, by whom, and what a client met from begin to end."""
 
     side: str
     what: str
-    probes: int
-    failed: int
-    sessions: int
-    lost: int
-    seconds: float
-    report: Report = field(repr=False, compare=False)
-    excused: int = 0
+    met: Met
 
     @property
-    def slow(self) -> int:
-        """How many probes were answered, but took longer than a person waits without a word."""
-        return sum(
-            probe.ok and probe.ended - probe.began > PROBE_TIMEOUT_S for probe in self.report.probes
-        )
+    def failed(self) -> int:
+        """How many probes failed."""
+        return len(self.met.failed)
+
+    @property
+    def lost(self) -> int:
+        """How many sessions were lost."""
+        return len(self.met.lost)
 
     def __str__(self) -> str:
+        report = self.met.report
         return (
-            f"| {self.side} | {self.what} | {self.probes} | {self.failed} | {self.sessions} "
-            f"| {self.lost} | {self.seconds:.0f} |"
+            f"| {self.side} | {self.what} | {len(report.probes)} | {self.failed} "
+            f"| {len(report.sessions)} | {self.lost} | {self.met.ended - self.met.began:.0f} |"
         )
 
     @property
     def reasons(self) -> str:
         """In what ways sessions and probes ended badly, how often."""
-        probes = Counter(probe.error for probe in self.report.failed_probes)
-        sessions = Counter(session.outcome for session in self.report.lost_sessions)
-        return (
-            f"{self.side}, {self.what}: probes {dict(probes)}, {self.excused} of them excused, "
-            f"{self.slow} answered after more than {PROBE_TIMEOUT_S:.0f} s, "
-            f"sessions {dict(sessions)}, the client was late by {self.report.client_lag:.2f} s"
-        )
+        return f"{self.side}, {self.what}: {self.met.reasons}"
 
 
 def measure_upgrade(
@@ -77,34 +64,17 @@ def measure_upgrade(
     most_s: float = MOST_S,
 ) -> Row:
     """Keep downloads and probes going at the VIP while `act` upgrades; count all."""
-    load = lab.steady_load(
-        f"http://{VIP}",
+    met = meet(
+        lab,
+        act,
         sessions=sessions,
-        probe_interval=probe_interval_s,
-        session_seconds=session_s,
+        session_s=session_s,
+        probe_interval_s=probe_interval_s,
+        after_s=AFTER_S,
         most_s=most_s,
-        probe_timeout=probe_timeout_s,
+        probe_timeout_s=probe_timeout_s,
     )
-    with noted_stalls() as stalls, load:
-        time.sleep(BEFORE_S)
-        began = time.monotonic()
-        act()
-        seconds = time.monotonic() - began
-        time.sleep(AFTER_S)
-        assert time.monotonic() - began < most_s - BEFORE_S, "the load ended before the upgrade"
-        report = load.report()
-    excused = sum(map(stalls.excuse, report.failed_probes))
-    return Row(
-        side,
-        what,
-        probes=len(report.probes),
-        failed=len(report.failed_probes) - excused,
-        sessions=len(report.sessions),
-        lost=len(report.lost_sessions),
-        seconds=seconds,
-        report=report,
-        excused=excused,
-    )
+    return Row(side, what, met)
 
 
 def table(rows: Iterable[Row]) -> str:

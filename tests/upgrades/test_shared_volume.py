@@ -173,7 +173,7 @@ def _under_load(site: Site, what: str, rows: list[Row], *flags: str) -> tuple[Fi
 def _times(row: Row) -> str:
     """When probes failed, by the clock of the journal, UTC."""
     offset = time.time() - time.monotonic()
-    began = (time.gmtime(probe.began + offset) for probe in row.report.failed_probes)
+    began = (time.gmtime(probe.began + offset) for probe in row.met.report.failed_probes)
     return ", ".join(dict.fromkeys(time.strftime("%H:%M:%S", each) for each in began)) or "no time"
 
 

@@ -61,13 +61,17 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
     The order is law: a VIP on lo before arp_ignore would answer for the MASTER. systemd reads all
     units once only, for that takes seconds: enabling would do it again, and several times for a
     unit with a SysV script beside it, as keepalived's, which its package mostly has enabled.
+
+    Where keepalived is told something afterwards, sysctls and watch change with it: what runs was
+    made for the old ones.
     """
+    later = plan.act in (Act.RELOAD, Act.RESTART)
     packaged = [unit for unit in units if not unit.startswith("selfbalance-")]
     own = [unit for unit in units if unit.startswith("selfbalance-")]
     acts = [
         "set -e",
         f"modprobe -a {_words(modules)}",
-        f"sysctl -q -p {places.SYSCTLS}",
+        *([] if later else [_SYSCTLS]),
         f"systemctl -q --no-reload enable {_words(own)}",
         *(
             f'[ "$(systemctl is-enabled {unit} 2>/dev/null)" = enabled ] || '
@@ -79,13 +83,19 @@ def tell_kernel(plan: NodePlan, modules: Iterable[str], units: Sequence[str]) ->
     written = {file.path for file in plan.files}
     # A package need not start what it brings.
     acts += [f"systemctl start {_words([u])}" for u in packaged if not begins_later(u)]
-    verb = "restart" if written & {places.WATCH, places.WATCH_UNIT} else "start"
-    if "selfbalance-watch.service" in units:
+    new_watch = bool(written & {places.WATCH, places.WATCH_UNIT})
+    if new_watch and later:
+        acts.append(f">{places.NEW_WATCH}")
+    elif "selfbalance-watch.service" in units:
+        verb = "restart" if new_watch else "start"
         acts.append(f"systemctl {verb} selfbalance-watch.service")
     if plan.vips or written & {places.VIP_UNIT, places.MARKS}:
         acts.append("systemctl restart selfbalance-vip.service")
     acts.append(f"sync {places.UNITS}")  # what `enable` linked
     return StringCommand("; ".join(acts))
+
+
+_SYSCTLS = f"sysctl -q -p {places.SYSCTLS}"
 
 
 def test_config() -> StringCommand:
@@ -132,6 +142,11 @@ def activate(config: File | None, act: Act, own_instances: Iterable[str], at: st
     if config:
         acts.append(f"mv -f {places.STAGED_CONFIG} {places.CONFIG}")
         acts.append(f"sync {places.CONFIG.rpartition('/')[0]}")
+    beside = (
+        _SYSCTLS,
+        f"[ ! -e {places.NEW_WATCH} ] || systemctl restart selfbalance-watch.service",
+        f"rm -f {places.NEW_WATCH}",
+    )
     acts += {
         Act.NONE: [],
         # It may have come back, or gone, since it was looked at: both then end as described.
@@ -139,8 +154,13 @@ def activate(config: File | None, act: Act, own_instances: Iterable[str], at: st
             "systemctl reset-failed keepalived.service 2>/dev/null || true",
             "systemctl reload-or-restart keepalived.service",
         ],
-        Act.RELOAD: ["systemctl reload-or-restart keepalived.service"],
-        Act.RESTART: ["systemctl restart keepalived.service"],
+        Act.RELOAD: [*beside, "systemctl reload-or-restart keepalived.service"],
+        # What leaves, leaves as it was; a restart of what is stopped is a start.
+        Act.RESTART: [
+            "systemctl stop keepalived.service",
+            *beside,
+            "systemctl restart keepalived.service",
+        ],
     }[act]
     acts += [f"{places.GUARD} serving {shlex.quote(each)}" for each in own_instances]
     return "; ".join(acts)

@@ -23,6 +23,14 @@ FILLED_S = 5
 """How long an old keepalived takes to fill its table, which its notify script then clears."""
 
 
+_BESIDE = (
+    f"sysctl -q -p {places.SYSCTLS}",
+    "systemctl restart selfbalance-watch.service",
+    f"rm -f {places.NEW_WATCH}",
+)
+"""What changes with a keepalived of ours and not before, as in `shell.activate`."""
+
+
 def keep(files: Iterable[str]) -> str:
     """Keep files below `places.ADOPTED`, with the list of them, unless that was done already."""
     folder, new = places.ADOPTED, f"{places.ADOPTED}.new"
@@ -45,6 +53,7 @@ def take_over_backup(turn: AdoptionTurn, want: DesiredNode) -> str:
             *_begin(turn),
             *_write(_drop_in(want)),
             "systemctl daemon-reload",
+            *_BESIDE,
             *_configure(turn),
             "systemctl restart keepalived.service",
             *tidy(want),
@@ -65,7 +74,8 @@ def convert_master(turn: AdoptionTurn, want: DesiredNode, syncid: int, others: i
             f"{listed} | grep -q ^master || ipvsadm --start-daemon master "
             f"--mcast-interface {shlex.quote(want.interface)} --syncid {syncid} --sync-maxlen 1",
             "cd /proc/sys/net/ipv4/vs; echo '0 1' >sync_threshold; echo 0 >sync_refresh_period",
-            f"sleep {TOLD_S}; sysctl -q -p {places.SYSCTLS}; cd /",
+            f"sleep {TOLD_S}; cd /",
+            *_BESIDE,
             f"{places.GUARD} serving",
             *_configure(turn),
             "systemctl reload keepalived.service",

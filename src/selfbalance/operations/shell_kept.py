@@ -70,6 +70,7 @@ def put_back(act: Act, at: str = "") -> str:
         f"tar -d -f {_BEFORE}/files.tar -C / >&2; sync {places.UNITS} /etc/keepalived; "
         f"systemctl daemon-reload; sysctl -q -p {_BEFORE}/sysctls; "
         "systemctl try-restart selfbalance-vip.service selfbalance-watch.service; "
+        f"rm -f {places.NEW_WATCH}; "
         f"{undo(act)}"
     )
 

@@ -70,7 +70,9 @@ class Rooted:
         )
 
     def _below(self, command: str) -> str:
-        return re.sub(r"(?<![\w./-])/(etc|var)\b", lambda found: f"{self.root}{found[0]}", command)
+        return re.sub(
+            r"(?<![\w./-])/(etc|var|run)\b", lambda found: f"{self.root}{found[0]}", command
+        )
 
     @property
     def ran(self) -> list[str]:

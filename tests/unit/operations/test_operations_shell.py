@@ -272,14 +272,19 @@ def test_a_node_without_a_configuration_can_be_snapshot_too(node):
     assert ran.returncode == 0, ran.stderr
 
 
+SYSCTLS = "sysctl -q -p /etc/sysctl.d/60-selfbalance.conf"
 ACTS = {
     Act.NONE: [],
     Act.START: [
         "systemctl reset-failed keepalived.service",
         "systemctl reload-or-restart keepalived.service",
     ],
-    Act.RELOAD: ["systemctl reload-or-restart keepalived.service"],
-    Act.RESTART: ["systemctl restart keepalived.service"],
+    Act.RELOAD: [SYSCTLS, "systemctl reload-or-restart keepalived.service"],
+    Act.RESTART: [
+        "systemctl stop keepalived.service",
+        SYSCTLS,
+        "systemctl restart keepalived.service",
+    ],
 }
 
 
@@ -314,6 +319,23 @@ def test_without_a_staged_configuration_keepalived_is_not_touched(node, act):
     assert ran.returncode != 0
     assert node.ran == []
     assert node.path(places.CONFIG).read_text() == "old"
+
+
+@pytest.mark.parametrize("act", [Act.RELOAD, Act.RESTART])
+def test_sysctls_and_watch_change_with_keepalived(node, act):
+    """What runs was made for the old ones: so they are not touched while nodes are prepared."""
+    for path in (places.UNITS, places.NEW_WATCH.rpartition("/")[0]):
+        node.path(path).mkdir(parents=True)
+    assert node.run(told(replace(EVERYTHING, act=act))).returncode == 0
+    prepared = node.ran
+
+    assert node.run(shell.activate(None, act, ())).returncode == 0
+
+    begun = [line for line in node.ran[len(prepared) :] if "watch" in line or "sysctl" in line]
+    assert begun == [SYSCTLS, "systemctl restart selfbalance-watch.service"]
+    assert not {*begun} & {*prepared}
+    assert node.ran[-1].endswith("keepalived.service")
+    assert not node.path(places.NEW_WATCH).exists()
 
 
 @pytest.mark.parametrize("act", [Act.RELOAD, Act.RESTART])

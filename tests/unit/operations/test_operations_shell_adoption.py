@@ -54,7 +54,11 @@ def test_a_backup_starts_anew_and_what_was_replaced_is_kept(node: Rooted):
     assert [path for path in FILES if node.path(path).exists()] == [places.CONFIG]
     assert all(kept(node, path).exists() for path in FILES)
     acts = [line for line in node.ran if line.startswith("systemctl")]
-    assert acts == ["systemctl daemon-reload", "systemctl restart keepalived.service"]
+    assert acts == [
+        "systemctl daemon-reload",
+        "systemctl restart selfbalance-watch.service",
+        "systemctl restart keepalived.service",
+    ]
 
 
 def test_of_a_file_that_sets_more_only_our_part_goes(node: Rooted):
@@ -140,7 +144,7 @@ def test_it_is_put_back_as_it_was(node: Rooted):
     assert {p: (node.path(p).read_text(), node.files[p]) for p in FILES} == before
     for gone in (places.DROP_IN, places.ADOPTING, f"{places.ADOPTED}/files"):
         assert not node.path(gone).exists()
-    acts = [line for line in node.ran if line.startswith(("systemctl", "ipvsadm --st"))][2:]
+    acts = [line for line in node.ran if line.startswith(("systemctl", "ipvsadm --st"))][3:]
     assert acts == [
         "systemctl stop keepalived.service",
         "systemctl daemon-reload",
