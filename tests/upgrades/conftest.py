@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "founding"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 
 from rows import Row, table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.api import deploy
 from pyinfra.context import ctx_host
 
-from selfbalance.deploys.data import careful, going_back, name_of_node, seconds, wished
+from selfbalance.deploys.data import careful, going_back, name_of_node, said_so, seconds, wished
 from selfbalance.operations import (
     activated,
     drained,
@@ -30,21 +30,24 @@ __all__ = ["cluster", "drain", "handover", "status", "teardown", "undrain", "upg
 def cluster(patience_s: float = 30.0) -> None:
     """Make the cluster as described: prepare everywhere, share, activate behind gates, prove.
 
-    `--data rollback=true` makes it as it was described before the last change instead.
+    `--data rollback=true` makes it as it was described before the last change instead. A
+    keepalived.conf that somebody else wrote is overwritten with `--data replace=true` only.
 
     + patience_s: how long each gate is asked again before it counts as shut, in seconds
     """
     host = ctx_host.get()
     if going_back(host):
         go_back(host)
-    tested(name="Prove its configuration")
-    prepared(name="Prepare the node")
+    replace = said_so(host, "replace")
+    tested(name="Prove its configuration", replace=replace)
+    prepared(name="Prepare the node", replace=replace)
     if is_controller(host):
         if deployment_of(host).cluster.volumes:
             shared(name="Share the volumes", _serial=True, _retries=0)
         activated(
             name="Activate and prove the cluster",
             patience_s=patience_s,
+            replace=replace,
             _serial=True,
             _retries=0,
         )

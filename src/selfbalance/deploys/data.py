@@ -93,10 +93,10 @@ def careful(host: Host) -> Options:
 
 def going_back(host: Host) -> bool:
     """Return whether `--data rollback=true` asks to undo the last change. Raises `PyinfraError`."""
-    return _yes(host, "rollback")
+    return said_so(host, "rollback")
 
 
-def _yes(host: Host, key: str) -> bool:
+def said_so(host: Host, key: str) -> bool:
     """Return what `--data KEY` says, false unless it is there. Raises `PyinfraError`."""
     said = getattr(host.data, key, False)
     if not isinstance(said, bool) and said not in ("true", "false"):
@@ -106,7 +106,7 @@ def _yes(host: Host, key: str) -> bool:
 
 def _finalize(host: Host) -> bool:
     """Return whether `--data` asks for what cannot be undone. Raises `PyinfraError`."""
-    asked = _yes(host, "finalize")
+    asked = said_so(host, "finalize")
     component = str(getattr(host.data, "component", None))
     found = dict(deployment_of(host).plugins.components.items()).get(component)
     if asked and (found is None or found.upgrade is None or found.upgrade.finalize is None):

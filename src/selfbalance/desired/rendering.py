@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from selfbalance.desired import places
 from selfbalance.desired.node import DesiredService
 from selfbalance.model import Cluster, Node, Volume, VrrpInstance
-from selfbalance.model.detection import SLOW_ADVERTS_S
 from selfbalance.model.standing import Standing
 from selfbalance.model.words import IPAddress
 from selfbalance.plugins import (
@@ -69,7 +68,7 @@ def keepalived_conf(
         vrrp=cluster.vrrp,
         timers=cluster.timers,
         interface=cluster.interface_of(node),
-        advert_interval=_advert_interval_s(cluster),
+        advert_interval=cluster.advert_interval_s,
         standby=standby,
         node_address=node.address_of(family),
         peers=[
@@ -105,20 +104,11 @@ def dialect(cluster: Cluster, password: str | None) -> str:
     spoken = [
         cluster.vrrp.version,
         cluster.vrrp.unicast,
-        SLOW_ADVERTS_S if cluster.vrrp.version == 2 else None,
+        cluster.advert_interval_s if cluster.vrrp.version == 2 else None,
         password,
-        *((each.vrid, str(_advertised(each))) for each in cluster.instances),
+        *((each.vrid, str(each.advertised)) for each in cluster.instances),
     ]
     return hashlib.sha256(json.dumps(spoken).encode()).hexdigest()[:6]
-
-
-def _advertised(instance: VrrpInstance) -> IPAddress:
-    """Return the one VIP that adverts name: others may come and go without the peers' consent."""
-    return next(vip for vip in instance.vips if vip.version == instance.family)
-
-
-def _advert_interval_s(cluster: Cluster) -> float:
-    return SLOW_ADVERTS_S if cluster.vrrp.version == 2 else cluster.timers.advert_interval_s
 
 
 def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str, object]:
@@ -136,8 +126,8 @@ def _instance(cluster: Cluster, node: Node, instance: VrrpInstance) -> dict[str,
         "demotion_file": _demotion_file(cluster, instance),
         "source": node.address_of(family),
         "peers": [peer.address_of(family) for peer in cluster.peers_of(node) if peer.director],
-        "advertised": _advertised(instance),
-        "excluded": [vip for vip in instance.vips if vip != _advertised(instance)],
+        "advertised": instance.advertised,
+        "excluded": [vip for vip in instance.vips if vip != instance.advertised],
     }
 
 
@@ -183,12 +173,13 @@ def guard(
     store: SnapshotStore | ControllerStore,
 ) -> str:
     """Render the script that stands around keepalived's start, stop and change of role."""
-    due_s = 4 * _advert_interval_s(cluster)
+    due_s = 4 * cluster.advert_interval_s
     return render(
         "keepalived-guard.sh.j2",
         interface=cluster.interface_of(node),
         vips=[vip.address for vip in cluster.vips],
         folder=places.DEMOTION.rpartition("/")[0],
+        adopting=places.ADOPTING,
         dumps=places.DUMPS,
         json_signal=places.JSON_SIGNAL,
         unpacked=places.UNPACKED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selfbalance.gates.founding import calmed
 from selfbalance.gates.view import Gate, View
 from selfbalance.plugins import Plugins, Problem, Verdict
 
@@ -14,7 +15,7 @@ def judge(view: View, plugins: Plugins) -> dict[str, Verdict]:
     One that raises, or answers anything but a verdict, is shut: what was not seen is bad.
     """
     asked = {name: _ask(name, gate, view, plugins) for name, gate in plugins.gates.items()}
-    return {name: verdict for name, verdict in asked.items() if verdict is not None}
+    return calmed(view, {name: verdict for name, verdict in asked.items() if verdict is not None})
 
 
 def _ask(name: str, gate: Gate, view: View, plugins: Plugins) -> Verdict | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from selfbalance.gates.director import director
 from selfbalance.gates.drift import drift
+from selfbalance.gates.founding import founding
 from selfbalance.gates.kernel import kernel
 from selfbalance.gates.nodes import nodes
 from selfbalance.gates.realservers import realservers
@@ -17,5 +18,5 @@ from selfbalance.plugins.spec import Register
 @hook
 def register_gates(register: Register[Gate]) -> None:
     """Register the gates that every cluster has."""
-    for gate in (nodes, vip, director, realservers, volumes, kernel, drift):
+    for gate in (nodes, founding, vip, director, realservers, volumes, kernel, drift):
         register(gate.__name__, gate)

@@ -58,7 +58,7 @@ def _equal(view: View) -> Iterator[Problem]:
     tables = {
         seen.name: filled(want, seen)
         for want, seen in view.pairs()
-        if want.director and seen.keepalived_active
+        if want.director and seen.keepalived_active and not seen.founding
         if seen.name not in view.pending
         if not {"table", "kept"} & seen.unknown.keys()
         if not any(table_problems(want, seen))

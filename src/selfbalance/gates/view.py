@@ -45,11 +45,25 @@ class View:
             seen
             for seen in self.state.seen
             if any(each.role is Role.MASTER for each in seen.instances)
+            or any(seen in self.founding_masters_of(each) for each in self.cluster.instances)
         )
 
     def masters_of(self, instance: VrrpInstance) -> tuple[NodeState, ...]:
         """Return the nodes that keepalived itself calls MASTER of a VRRP instance."""
-        return tuple(seen for seen in self.state.seen if seen.role_in(instance.name) is Role.MASTER)
+        founding = self.founding_masters_of(instance)
+        return tuple(
+            seen
+            for seen in self.state.seen
+            if seen.role_in(instance.name) is Role.MASTER or seen in founding
+        )
+
+    def founding_masters_of(self, instance: VrrpInstance) -> tuple[NodeState, ...]:
+        """Return the nodes of another design that are MASTER: their keepalived is not asked."""
+        return tuple(
+            seen
+            for want, seen in self.pairs()
+            if seen.founding and all(seen.holds(vip, want.interface) for vip in instance.vips)
+        )
 
     def drained(self) -> Mapping[str, tuple[NodeState, ...]]:
         """Return the drained realservers, with the directors that have been told so."""

@@ -23,7 +23,9 @@ def vip(view: View) -> Verdict:
         f"{' '.join(map(str, instance.vips))} owner {names(view.masters_of(instance))}"
         for instance in view.cluster.instances
     )
-    return Verdict(f"{owners} (by address, by ARP, by keepalived)", tuple(problems))
+    old = any(seen.founding for seen in view.state.seen)
+    how = "by address, by ARP" if old else "by address, by ARP, by keepalived"
+    return Verdict(f"{owners} ({how})", tuple(problems))
 
 
 def _roles(view: View, instance: VrrpInstance) -> Iterator[Problem]:

@@ -113,13 +113,16 @@ class VrrpOptions(Described):
     """How the nodes speak VRRP.
 
     `password` is sent in clear text with every advert: it keeps an accidental second cluster with
-    the same VRID out, no attacker. It exists in version 2 only (RFC 5798, section 9).
+    the same VRID out, no attacker. It exists in version 2 only (RFC 5798, section 9). So does
+    `advert_s`, the whole seconds from one advert to the next: others than 1 are for a cluster that
+    speaks so already, as each of its nodes drops what is not its own (RFC 2338, section 7.1).
     """
 
     vrid: Vrid = 51
     version: Literal[2, 3] = 3
     password: Secret | None = None
     unicast: Annotated[bool, Field(strict=True)] = True
+    advert_s: Annotated[int, Field(ge=1, le=255, strict=True)] = 1
 
     @model_validator(mode="after")
     def _password_wants_version_2(self) -> VrrpOptions:
@@ -127,6 +130,10 @@ class VrrpOptions(Described):
             raise ValueError(
                 "VRRPv3 knows no password and keepalived would ignore it; "
                 "leave password out, or write version = 2"
+            )
+        if "advert_s" in self.model_fields_set and self.version == 3:
+            raise ValueError(
+                "advert_s belongs to version 2; in version 3 detection says how often adverts come"
             )
         return self
 
@@ -143,6 +150,11 @@ class VrrpInstance:
     def family(self) -> int:
         """IP version of its adverts: IPv4 where a VIP is IPv4. The other family is `excluded`."""
         return min(vip.version for vip in self.vips)
+
+    @property
+    def advertised(self) -> IPAddress:
+        """The one VIP that adverts name: others may come and go without the peers' consent."""
+        return next(vip for vip in self.vips if vip.version == self.family)
 
 
 class Cluster(Described):
@@ -193,6 +205,13 @@ class Cluster(Described):
     def timers(self) -> Detection:
         """The timers of the chosen detection profile."""
         return PROFILES[self.detection]
+
+    @property
+    def advert_interval_s(self) -> float:
+        """Seconds from one advert to the next."""
+        if self.vrrp.version == 2:
+            return float(self.vrrp.advert_s)
+        return self.timers.advert_interval_s
 
     def node(self, name: str) -> Node:
         """Return the node of that name. Raises `KeyError`."""

@@ -54,6 +54,3 @@ PROFILES = {
         check_retries=2,
     ),
 }
-
-SLOW_ADVERTS_S = 1.0
-"""VRRPv2 counts whole seconds (RFC 3768, section 5.3.7)."""

@@ -1,6 +1,7 @@
 """Room: what is on the nodes. One script a node, and its parser. Pure: text in, state out."""
 
 from selfbalance.observed.facts import facts_of
+from selfbalance.observed.founding import FoundingInstance, FoundingService, SeenFounding
 from selfbalance.observed.marks import SeenMarks
 from selfbalance.observed.parse import parse
 from selfbalance.observed.script import observation_script, volumes_script
@@ -31,12 +32,15 @@ from selfbalance.observed.volumes import (
 __all__ = [
     "ClusterState",
     "Drain",
+    "FoundingInstance",
+    "FoundingService",
     "HealCount",
     "NodeState",
     "Role",
     "SeenBrick",
     "SeenCopy",
     "SeenFile",
+    "SeenFounding",
     "SeenInstance",
     "SeenMarks",
     "SeenPeer",

@@ -23,11 +23,16 @@ look() {
     first /run/keepalived.pid && pid=$line || pid=
     if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
 {%- if vrrp %}
-        [ ! -s "$dump" ] || : >"$dump"
-        # Its guard has asked for the number already: that takes longer than all else here.
-        [ {{ json_signal }} -nt {{ unpacked }} ] && first {{ json_signal }} && signal=$line ||
-            signal=$(keepalived --signum=JSON)
-        kill -s "$signal" "$pid" || refused='!keepalived takes no JSON signal'
+        if [ -d {{ dumps }} ]; then
+            [ ! -s "$dump" ] || : >"$dump"
+            # Its guard has asked for the number already: that takes longer than all else here.
+            [ {{ json_signal }} -nt {{ unpacked }} ] && first {{ json_signal }} && signal=$line ||
+                signal=$(keepalived --signum=JSON)
+            kill -s "$signal" "$pid" || refused='!keepalived takes no JSON signal'
+        else
+            # It would write into /tmp, for which nobody asked.
+            refused='!keepalived was not started with our drop-in, so it writes no dump for us'
+        fi
 {%- else %}
         : # It has no VRRP instance here, and nothing to tell of one.
 {%- endif %}
@@ -204,6 +209,60 @@ VOLUMES
     sed -n 's/^operating-version=//p' {{ glusterd }}/glusterd.info 2>/dev/null
 {%- endif %}
 
+    # Whether this node is being taken over, and what of the old design is still in its place. Then who
+    # wrote its configuration and, of another's, what its notify scripts do to the IPVS table. Of what is
+    # not asked for, only the first word of a line leaves the node: there are passwords.
+    section founding
+    if first {{ adopting }}; then echo "adopting $line"; fi
+    if [ -n "$line" ] && [ -r {{ adopted }}/files ]; then
+        while IFS= read -r file; do
+            case $file in
+            {{ config }}) ;;
+            *.conf) ! grep -qs {{ taken_over }} "$file" || echo "left $file" ;;
+            *) [ ! -e "$file" ] || echo "left $file" ;;
+            esac
+        done <{{ adopted }}/files
+    fi
+    line=
+    [ ! -s {{ config }} ] || first {{ config }} || echo '!keepalived.conf cannot be read'
+    case $line in
+    '{{ written_by }}'*) echo by selfbalance ;;
+    *)
+        if [ -s {{ config }} ]; then
+            echo by another
+            awk '
+                { sub(/(^|[[:space:]])[#!].*/, "") }
+                $1 ~ /^(vrrp_(instance|version)|virtual_(server.*|router_id)|real_server|interface|priority)$/ ||
+                $1 ~ /^(advert_int|version|auth_type|lb_.*|lvs_(sched|method)|protocol|notify.*|include.*)$/ {
+                    print "conf " $0
+                    next
+                }
+                NF {
+                    name = $1
+                    braces = substr($0, index($0, name) + length(name))
+                    gsub(/["'"'"']/, "", name)
+                    gsub(/[^{}]/, " ", braces)
+                    print "conf " name braces
+                }' {{ config }} || echo '!keepalived.conf cannot be read'
+            scripts=$(sed -n "s/^[[:space:]]*notify[_a-z]*[[:space:]]*[\"']*\([^\"' ]*\).*/\1/p" {{ config }} | sort -u)
+            for script in $scripts; do
+                echo "script $script"
+                [ ! -r "$script" ] || awk -v at="$script" '/^[^#]*ipvsadm/ { print "script " at " " $0 }' "$script"
+            done
+            # shellcheck disable=SC2086 # a word each
+            [ -z "$scripts" ] || cat $scripts 2>/dev/null |
+                sed -n 's/^[^#]*ipvsadm.*[<>][[:space:]]*"\{0,1\}\(\/[^ ";]*\).*/\1/p' | sort -u |
+                while read -r file; do [ ! -f "$file" ] || echo "snapshot $file"; done
+            for file in /etc/sysctl.conf /etc/sysctl.d/*.conf; do
+                [ -f "$file" ] && [ "$file" != {{ own_sysctls }} ] && grep -qs {{ taken_over }} "$file" &&
+                    echo "sysctl $(readlink -f "$file")"
+            done | sort -u
+        else
+            echo by nobody
+        fi
+        ;;
+    esac
+
     section drop_in
     if [ -n "$pid" ]; then
         if [ {{ drop_in }} -nt /run/keepalived.pid ]; then echo unread; else echo read; fi
@@ -213,6 +272,7 @@ VOLUMES
 {%- if vrrp %}
     if [ -n "$pid" ]; then
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+            [ -z "$refused" ] || break
             # Written in place: it is whole when it ends with its closing bracket.
             dumped=
             [ -s "$dump" ] && dumped=$(sed 's/"auth_data": *"[^"]*"/"auth_data": "********"/g' "$dump")

@@ -11,6 +11,7 @@ from typing import Any
 from selfbalance.errors import ObservationError
 from selfbalance.model.words import IPAddress
 from selfbalance.observed.facts import read_cpus, read_facts, read_mac, read_memory
+from selfbalance.observed.founding import read_founding
 from selfbalance.observed.marks import read_marks
 from selfbalance.observed.state import (
     Drain,
@@ -357,6 +358,7 @@ _READERS: Mapping[str, Callable[[Sequence[str]], Mapping[str, object]]] = {
     "upgrade": read_upgrade,
     "change": _change,
     "sessions": _sessions,
+    "founding": read_founding,
     "drop_in": _drop_in,
     "listening": _listening,
     "keepalived": _keepalived,

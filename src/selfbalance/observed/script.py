@@ -9,7 +9,13 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from selfbalance.desired import DesiredNode, DesiredVolume, places
+from selfbalance.desired import (
+    WRITTEN_BY,
+    DesiredNode,
+    DesiredVolume,
+    places,
+    taken_over,
+)
 from selfbalance.model import Cluster
 from selfbalance.observed.volumes import UNANSWERED
 
@@ -57,6 +63,11 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
             config=places.CONFIG,
             kept=places.KEPT,
             ports="|".join(f"{port:04X}" for port in sorted({s.port for s in desired.services})),
+            adopting=places.ADOPTING,
+            adopted=places.ADOPTED,
+            written_by=WRITTEN_BY,
+            own_sysctls=places.SYSCTLS,
+            taken_over=shlex.quote(taken_over(desired)),
             drop_in=places.DROP_IN,
             dumps=places.DUMPS,
             json_signal=places.JSON_SIGNAL,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from selfbalance.model.words import IPAddress
+from selfbalance.observed.founding import SeenFounding
 from selfbalance.observed.marks import SeenMarks
 from selfbalance.observed.upgrades import UpgradeMark
 from selfbalance.observed.volumes import (
@@ -130,6 +131,10 @@ class NodeState:
     `sessions` are the connections that this node serves, by address and port, that still have or
     may have something to send.
 
+    `founding` is a keepalived.conf that somebody else wrote. While the node is taken over,
+    `adopting` is how far it stands back after a start, and `left` are files of the old design that
+    are still in their places.
+
     Where volumes are described: `gluster_peers` and `volumes` are what this node's glusterd says,
     `copies` what the node itself has of each, `op_version` the number by which its glusterd works.
     """
@@ -165,6 +170,9 @@ class NodeState:
     dialect: str = ""
     changing: bool = False
     sessions: Mapping[tuple[IPAddress, int], int] = field(default_factory=dict)
+    founding: SeenFounding | None = None
+    adopting: int | None = None
+    left: tuple[str, ...] = ()
     drop_in_read: bool = False
     listening: frozenset[tuple[IPAddress, int]] = frozenset()
     instances: tuple[SeenInstance, ...] = ()

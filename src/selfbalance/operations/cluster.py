@@ -12,6 +12,7 @@ from selfbalance.deployment import Deployment
 from selfbalance.errors import SelfbalanceError
 from selfbalance.gates import View, judge
 from selfbalance.observed import ClusterState
+from selfbalance.operations import adopting
 from selfbalance.operations.activating import Activating, settle
 from selfbalance.operations.context import carried_out, executing, refusal
 from selfbalance.operations.gating import Gates, left_out
@@ -26,7 +27,9 @@ from selfbalance.plan import NodePlan, Rollout, agreement_objection, plan_node, 
 
 
 @operation(_set_in_op=False)
-def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None]:
+def activated(
+    patience_s: float = 30.0, replace: bool = False
+) -> Generator[FunctionCommand, None, None]:
     """Let keepalived take what was prepared, node by node behind gates, then prove the cluster.
 
     Where nothing serves yet, all nodes start at once. Where a gate stays shut, the node gets its
@@ -34,6 +37,7 @@ def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None
     `OperationError`.
 
     + patience_s: how long each gate is asked again before it counts as shut, in seconds
+    + replace: whether a keepalived.conf that somebody else wrote may be overwritten
     """
     host = ctx_host.get()
     hosts = cluster_hosts(host)
@@ -43,6 +47,13 @@ def activated(patience_s: float = 30.0) -> Generator[FunctionCommand, None, None
     except SelfbalanceError as error:
         yield refusal(f"{error}; keepalived was touched nowhere")
         return
+    if objection := adopting.objection(ready, state, replace):
+        yield refusal(objection)
+        return
+    later = yield from adopting.taken_over(Gates(ready, hosts, patience_s), state)
+    if later and not executing():
+        return
+    state = later or state
     plans = _plans(ready, state)
     before = View(ready.cluster, ready.desired, state)
     rollout = plan_rollout(before, plans)

@@ -14,7 +14,7 @@ from selfbalance.desired import DesiredNode, places
 from selfbalance.errors import SelfbalanceError
 from selfbalance.gates import View
 from selfbalance.observed import ClusterState, Drain, NodeState, Unobserved
-from selfbalance.operations import shell, shell_kept, shell_teardown
+from selfbalance.operations import adopting, shell, shell_kept, shell_teardown
 from selfbalance.operations.context import refusal
 from selfbalance.operations.looking import (
     SIGHTS,
@@ -29,23 +29,27 @@ from selfbalance.plan import (
     LACKING_REMEDY,
     NodePlan,
     brick_objections,
+    in_adoption,
     inherited,
     is_new,
     lacking_modules,
     plan_node,
+    spared,
 )
 
 
 @operation()
-def tested() -> Generator[StringCommand | FunctionCommand, None, None]:
+def tested(replace: bool) -> Generator[StringCommand | FunctionCommand, None, None]:
     """Install packages, and let the node's own keepalived prove the staged keepalived.conf.
 
     What any node refuses is known before a file is changed on one. A node that is as described is
     left alone.
+
+    + replace: whether a keepalived.conf that somebody else wrote may be overwritten
     """
     host = ctx_host.get()
     state = SIGHTS.of_all(cluster_hosts(host))
-    if objection := _objection(host, state):
+    if objection := _objection(host, state, replace):
         yield refusal(objection)
         return
     plan, want, seen = _planned(host, state)
@@ -65,7 +69,7 @@ def tested() -> Generator[StringCommand | FunctionCommand, None, None]:
     SIGHTS.forget(host)
 
 
-def _objection(host: Host, state: ClusterState) -> str:
+def _objection(host: Host, state: ClusterState, replace: bool) -> str:
     """Say why nothing may be done to the node; empty if it may."""
     seen = state[host.name]
     if isinstance(seen, Unobserved):
@@ -83,14 +87,14 @@ def _objection(host: Host, state: ClusterState) -> str:
         return f"{lacking}; nothing was done to {host.name}; {LACKING_REMEDY}"
     if impossible := brick_objections(ready.desired, state, taking_part()):
         return f"{impossible}; nothing was done to {host.name}"
-    return ""
+    return adopting.objection(ready, state, replace)
 
 
 def _planned(host: Host, state: ClusterState) -> tuple[NodePlan, DesiredNode, NodeState]:
     ready: Deployment = deployment_of(host).informed(state)
     want, seen = ready.desired[host.name], state[host.name]
     assert isinstance(seen, NodeState)  # noqa: S101 - `_objection` has said so
-    return plan_node(want, seen), want, seen
+    return spared(plan_node(want, seen), want, seen), want, seen
 
 
 def _tell_drains(drains: Mapping[str, Drain]) -> Generator[StringCommand, None, None]:
@@ -101,17 +105,19 @@ def _tell_drains(drains: Mapping[str, Drain]) -> Generator[StringCommand, None, 
 
 
 @operation()
-def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
+def prepared(replace: bool) -> Generator[StringCommand | FunctionCommand, None, None]:
     """Write files and set the kernel, once every node has proven its configuration.
 
     What the node had is kept before. keepalived itself is left alone.
+
+    + replace: whether a keepalived.conf that somebody else wrote may be overwritten
     """
     host = ctx_host.get()
     state = SIGHTS.of_all(cluster_hosts(host))
     if lost := lost_hosts(host):
         yield refusal(f"{' and '.join(lost)} failed, see above; nothing was changed on {host.name}")
         return
-    if objection := _objection(host, state):
+    if objection := _objection(host, state, replace):
         yield refusal(objection)
         return
     plan, want, seen = _planned(host, state)
@@ -121,7 +127,8 @@ def prepared() -> Generator[StringCommand | FunctionCommand, None, None]:
     if is_new(want, seen):
         ready = deployment_of(host).informed(state)
         yield from _tell_drains(inherited(View(ready.cluster, ready.desired, state), host.name))
-    if places.VIP_UNIT in seen.files and (plan.files or plan.config):
+    ours = places.VIP_UNIT in seen.files and not in_adoption(want, seen)
+    if ours and (plan.files or plan.config):
         yield StringCommand(shell_kept.keep(want, goes_back(host)))
     if plan.files:
         yield shell.write_files(plan.files)

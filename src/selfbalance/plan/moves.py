@@ -31,6 +31,11 @@ def untold(view: View, active: Collection[str]) -> str | None:
             return _unobserved(seen)
         if isinstance(seen, NodeState) and node.name not in active:
             return f"{node.name} directs too, and has to be told: do not leave it out by --limit"
+        if isinstance(seen, NodeState) and seen.founding:
+            return (
+                f"{node.name} was set up by another design, and its keepalived takes no drain; "
+                "migrate it first: docs/migrate-from-2013.md"
+            )
     return None
 
 

@@ -10,8 +10,9 @@ fail on it, and `lost` those in which ssh is lost; `cut` lets its observation en
 `deaf` nodes do not take what the kernel is told; `lacks` names modules that its kernel does not
 have; `cores` says how many CPUs it has, and a GiB of memory for each; `mac` is another MAC than it
 was given; the keepalived of a `stuck` node does not read what drains a realserver; `unread` names
-sections that its look could not see; `meanwhile` says what has happened to others when it is
-locked: one that is `gone` cannot be looked at any more. All VIPs have one MASTER.
+sections that its look could not see; `foreign` is what a look tells of a keepalived.conf that is
+not ours; `meanwhile` says what has happened to others when it is locked: one that is `gone` cannot
+be looked at any more. All VIPs have one MASTER.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from selfbalance.deployment import Deployment
-from selfbalance.desired import places
+from selfbalance.desired import WRITTEN_BY, places
 from selfbalance.model import Cluster
 from selfbalance.observed import (
     Drain,
@@ -410,6 +411,11 @@ def _perhaps_the_end(kind: str) -> None:
                 os.kill(os.getpid(), number)
 
 
+def _ours(has: dict[str, Any]) -> bool:
+    """Whether we have written the node's keepalived.conf."""
+    return has["files"].get(places.CONFIG, [""])[0].startswith(WRITTEN_BY)
+
+
 class NodeConnector(FakeConnector):
     """`@node/NAME`: a host NAME of this world."""
 
@@ -448,6 +454,9 @@ class NodeConnector(FakeConnector):
         for fault in ("deaf", "lacks", "cores", "mac", "stuck"):
             WORLD.node(name)[fault] = self.host.data.get(fault, ())
         said = printed(WORLD.look(deployed, name), deployed.desired[name])
+        foreign = self.host.data.get("foreign", ())
+        if foreign and not _ours(WORLD.node(name)):
+            said = with_section(said, "founding", foreign)
         for section in self.host.data.get("unread", ()):
             said = with_section(said, section, [f"!{section} went wrong"])
         return said[: len(said) // 2] if self.host.data.get("cut", False) else said

@@ -245,6 +245,14 @@ def test_timers_are_the_profiles(case, version, advert, bfd, loop):
     assert {block.get("delay_loop") for block in file.all("virtual_server")} == {loop}
 
 
+def test_an_interval_of_whole_seconds_is_written_and_waited_for():
+    described = CASES["version 2"]
+    slow = described.model_copy(update={"vrrp": described.vrrp.model_copy(update={"advert_s": 5})})
+
+    assert float(conf(slow).one("vrrp_instance").get("advert_int")) == 5
+    assert slow.advert_interval_s == 5
+
+
 def test_a_password_stands_in_the_instance_and_nowhere_else():
     file = conf(CASES["version 2 with a password"])
 

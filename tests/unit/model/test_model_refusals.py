@@ -315,6 +315,13 @@ KEYS = [
         "VRRPv3 knows no password",
         "leave password out, or write version = 2",
     ),
+    (
+        [("vrrp.advert_s", 2)],
+        "vrrp",
+        "advert_s belongs to version 2",
+        "in version 3 detection says how often",
+    ),
+    ([*V2, ("vrrp.advert_s", 0)], "vrrp.advert_s", "0", "1"),
     ([("colour", "blue")], "colour", "is not a known key", "see docs/description.md"),
     ([("nodes.0.adress", "a")], "nodes[0].adress", "is not a known key", "see docs/"),
     ([("vips.0.port", 1)], "vips[0].port", "is not a known key", "see docs/"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from selfbalance import Cluster
-from selfbalance.desired import DesiredNode
+from selfbalance.desired import DesiredNode, places
 from selfbalance.model.words import IPAddress
 from selfbalance.observed import NodeState, Role, SeenService, parse
 
@@ -70,6 +70,7 @@ SECTIONS = [
     "change",
     "listening",
     "sessions",
+    "founding",
     "drop_in",
     "keepalived",
     "claims",
@@ -248,6 +249,14 @@ def _drop_in(state: NodeState, _want: DesiredNode) -> list[str]:
     return ["read" if state.drop_in_read else "unread"]
 
 
+def _founding(state: NodeState, _want: DesiredNode) -> list[str]:
+    """What is left of another design; of its keepalived.conf, tests have the text itself."""
+    assert state.founding is None
+    adopting = [] if state.adopting is None else [f"adopting {state.adopting}"]
+    by = "selfbalance" if places.CONFIG in state.files else "nobody"
+    return [*adopting, *(f"left {path}" for path in state.left), f"by {by}"]
+
+
 _STATES = (Role.INIT, Role.BACKUP, Role.MASTER, Role.FAULT)
 
 
@@ -369,6 +378,7 @@ _PRINTERS: dict[str, Callable[[NodeState, DesiredNode], list[str]]] = {
     "volumes": _volumes,
     "copies": _copies,
     "op_version": lambda state, _: [str(state.op_version)] if state.op_version else [],
+    "founding": _founding,
     "drop_in": _drop_in,
     "keepalived": _keepalived,
     "claims": _claims,

@@ -185,9 +185,9 @@ def test_a_section_that_is_missing_or_says_it_failed_is_unknown_and_holds_nothin
     # Nothing of it is left: the only fields that changed are empty now.
     whole, rest = vars(SEEN["web2"]), vars(missing)
     lost = [key for key in whole if rest[key] != whole[key] and key != "unknown"]
-    # Nothing follows from facts here, nobody marks, has a session or is upgraded, and `kept` is of
-    # another mode.
-    assert lost or section in {"recorded", "marks", "kept", "sessions", "upgrade"}
+    # Nothing follows from facts here, nobody marks, has a session, is upgraded or taken over, and
+    # `kept` is of another mode.
+    assert lost or section in {"recorded", "marks", "kept", "sessions", "upgrade", "founding"}
     assert all(not rest[key] for key in lost)
 
 

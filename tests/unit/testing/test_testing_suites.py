@@ -237,7 +237,7 @@ def test_a_name_that_nobody_registered_lists_the_known_ones(tmp_path):
 
     said = pytest_there(folder).stdout
 
-    assert "TestMine: gate 'mine' is not known; known are: nodes, vip, " in said
+    assert "TestMine: gate 'mine' is not known; known are: nodes, founding, vip, " in said
 
 
 SUITE = """

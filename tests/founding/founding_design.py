@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rows import VIP
 
 from selfbalance.lab import Lab, LabError
 from selfbalance.lab.model import LabNode
+from selfbalance.testing import VIP
 
 SIDE = "2013, apt node by node"
-FILES = Path(__file__).parent / "founding"
+FILES = Path(__file__).parent / "files"
 PLACES = {
     "keepalived.conf.j2": "/etc/keepalived/keepalived.conf",
     "to_master.sh.j2": "/etc/keepalived/to_master.sh",
