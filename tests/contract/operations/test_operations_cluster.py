@@ -73,10 +73,11 @@ def test_a_new_configuration_goes_node_by_node_and_the_master_last(deployed):
     assert run.did("activate") == ["web2", "web3", "web1"]
     assert run.did("snapshot") == ["web2", "web3", "web1"]
     events = [(e["kind"], e["host"]) for e in run.log if e["kind"] in {"activate", "look"}]
-    first = events.index(("activate", "web2"))
-    for at in (first, first + 4, first + 8):
-        assert events[at][0] == "activate"
-        assert sorted(host for kind, host in events[at + 1 : at + 4] if kind == "look") == NAMES
+    acts = [at for at, (kind, _) in enumerate(events) if kind == "activate"]
+    for at, following in zip(acts, [*acts[1:], len(events)], strict=True):
+        looks = [host for _, host in events[at + 1 : following]]
+        assert sorted(looks) == sorted(NAMES * (len(looks) // 3))
+        assert looks
     assert all("reload-or-restart" in e["what"] for e in run.log if e["kind"] == "activate")
 
 

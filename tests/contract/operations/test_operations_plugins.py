@@ -127,4 +127,6 @@ def test_a_gate_of_a_drop_in_stops_a_change_after_the_first_node(deployed):
 
     assert run.status == 1
     assert run.did("activate") == ["web2"]
-    assert "after web2: not today; not touched: web1, web3" in run.error
+    assert "after web2: not today; put back, and as before: web2; not touched: web1, web3" in (
+        run.error
+    )

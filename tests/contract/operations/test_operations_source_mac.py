@@ -85,7 +85,9 @@ def test_a_changed_mac_is_put_right_on_the_others_and_keepalived_left_alone(mark
 
     assert run.status == 0, run.said
     assert run.did("activate") == []
-    assert sorted(run.changes) == [(n, kind) for n in NAMES for kind in ("kernel", "write")]
+    assert sorted(run.changes) == [
+        (name, kind) for name in NAMES for kind in ("keep old", "kernel", "settle", "write")
+    ]
     scripts = {name: marked.world[name]["files"][places.MARKS][0] for name in NAMES}
     assert [STRANGER in script for script in scripts.values()] == [True, True, False]
     assert marked.run("cluster").changes == []
