@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "founding"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 
 from deployed import Site
