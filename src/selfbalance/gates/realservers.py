@@ -59,8 +59,8 @@ def _unwraps(want: DesiredNode, seen: NodeState) -> Iterator[Problem]:
 def _weights(view: View) -> Iterator[Problem]:
     """A weight of 0 is a realserver that a check found dead; say once who found it so.
 
-    Where a realserver is pending, and so serves by what is well known, it is the check that is new:
-    then the problem is that of the node which checks.
+    What only nodes find that are pending themselves is theirs. Where a realserver is pending, and
+    so serves by what is well known, it is the check that is new: the problem is the checking node's.
     """
     finders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for seen in view.state.seen:
@@ -79,8 +79,11 @@ def _weights(view: View) -> Iterator[Problem]:
 
 def _whose(view: View, owner: str, found_by: list[str]) -> str | None:
     running = {seen.name for seen in view.state.seen if seen.keepalived_active}
+    changed = [name for name in found_by if name not in view.pending]
+    if not changed:
+        return found_by[0]
     if owner in view.pending & running:
-        return next((name for name in found_by if name not in view.pending), owner)
+        return changed[0]
     return owner if owner in view.desired else None
 
 

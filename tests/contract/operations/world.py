@@ -65,8 +65,8 @@ from selfbalance.plugins import Facts
 
 KINDS = {
     "section format": "look",
-    **changing.KINDS,
     **leaving.KINDS,
+    **changing.KINDS,
     **upkeep.KINDS,
     "base64 -d | tar": "write",
     "modprobe -a": "kernel",

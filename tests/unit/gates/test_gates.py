@@ -376,6 +376,15 @@ def test_a_check_that_only_the_changed_node_finds_failing_is_that_nodes(pending,
     assert found == [(node, "web3 has weight 0 for 192.0.2.10:80 on web1: its check fails")]
 
 
+def test_what_only_a_pending_node_finds_is_its_own():
+    """It may check a realserver that is not described any more."""
+    look = Look().weigh(0, "web3", seen_by=["web2"])
+
+    found = [node for node, what in judged(look, "web2") if "its check fails" in what]
+
+    assert found == ["web2"]
+
+
 def test_a_node_that_is_about_to_start_fails_checks_as_it_should():
     look = Look().dead("web3")
 
