@@ -60,7 +60,7 @@ def _weights(view: View) -> Iterator[Problem]:
     """A weight of 0 is a realserver that a check found dead; say once who found it so.
 
     What only nodes find that are pending themselves is theirs. Where a realserver is pending, and
-    so serves by what is well known, it is the check that is new: the problem is the checking node's.
+    so serves by what is well known, the check is new: the problem is that of the node which checks.
     """
     finders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for seen in view.state.seen:
