@@ -81,7 +81,8 @@ def test_values_change_no_line_and_no_number_of_words(cluster):
     for node, other in zip(made(cluster).values(), dull, strict=True):
         for file, plain in zip(node.all_files, other.all_files, strict=True):
             assert file.path == plain.path
-            assert _shape(file.content) == _shape(plain.content)
+            if file.path != places.DESCRIPTION:  # The values themselves, and the defaults left out.
+                assert _shape(file.content) == _shape(plain.content)
 
 
 @given(clusters(max_nodes=4))

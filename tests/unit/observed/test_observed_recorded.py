@@ -61,7 +61,7 @@ def test_every_field_of_a_backup():
         "2e02f04385bcafbc59765a1747ad3a7f1aeea4b4e9ecd9434e77eb35f0f62444", 0o600, 0, 0
     )
     assert web1.files["/etc/keepalived/selfbalance-guard"].mode == 0o700
-    assert len(web1.files) == 8
+    assert len(web1.files) == 9
     assert web1.sysctls["net.ipv4.conf.all.arp_ignore"] == "1"
     assert web1.sysctls["net.ipv4.vs.sync_threshold"] == "3 0"
     assert len(web1.sysctls) == 10
