@@ -66,9 +66,14 @@ def _unasked(view: View, section: str) -> str:
 def _by_address(
     view: View, address: IPAddress, masters: tuple[NodeState, ...]
 ) -> Iterator[Problem]:
-    """Compare who holds the address with keepalived's MASTER, where `_roles` found one."""
+    """Compare who holds the address with keepalived's MASTER, where `_roles` found one.
+
+    A MASTER that is pending may not know yet that the address is its own.
+    """
     holders = view.holders(address)
     one_master = len(masters) == 1
+    if not holders and one_master and masters[0].name in view.pending:
+        return
     if len(holders) > 1:
         yield Problem(
             f"{address} is on the network interface of {names(holders)}; one may hold it",

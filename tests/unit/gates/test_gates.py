@@ -376,6 +376,22 @@ def test_a_check_that_only_the_changed_node_finds_failing_is_that_nodes(pending,
     assert found == [(node, "web3 has weight 0 for 192.0.2.10:80 on web1: its check fails")]
 
 
+def test_a_master_that_is_pending_does_not_hold_a_vip_that_is_new():
+    """Others know the VIP already, and ask for it: nobody answers, and nobody should."""
+    look = Look(DUAL)
+    master = look.nodes["web2"]
+    assert isinstance(master, NodeState)
+    without = {at: held - {VIP6} for at, held in master.addresses.items() if at != "lo"}
+    look.change("web2", addresses={**master.addresses, **without})
+    for name in ("web1", "web3"):
+        seen = look.nodes[name]
+        assert isinstance(seen, NodeState)
+        look.change(name, claims={**seen.claims, VIP6: frozenset()})
+
+    assert any(f"{VIP6} is on no node's network interface" in what for _, what in judged(look))
+    assert [what for node, what in judged(look, "web2", "web3") if node != "web2"] == []
+
+
 def test_what_only_a_pending_node_finds_is_its_own():
     """It may check a realserver that is not described any more."""
     look = Look().weigh(0, "web3", seen_by=["web2"])
