@@ -98,6 +98,9 @@ class Activating:
         try:
             if wave.same_second:
                 in_one_moment(commands)
+            elif self.live:
+                for host in commands:
+                    self._do(host, wave, commands)
             else:
                 at_once(partial(self._do, wave=wave, commands=commands), commands)
         except NobodyActedError:

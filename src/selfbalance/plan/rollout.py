@@ -66,6 +66,11 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     agreed = [name for name, act in acts.items() if act in _LIVE and plans[name].agreed]
     single = [name for name in acts if name not in agreed or acts[name] is Act.RESTART]
     single.sort(key=lambda name: _turn(acts[name], plans[name].new, name in masters))
+    if any(acts[name] is Act.RESTART for name in agreed):
+        # Neither a reload nor one node alone would do: all act in turn, then gates are asked.
+        live = sorted((n for n, act in acts.items() if act in _LIVE), key=lambda n: n in masters)
+        starts = [Wave({name: Act.START}) for name in single if acts[name] is Act.START]
+        return Rollout((Wave({name: acts[name] for name in live}), *starts))
     together = [Wave(dict.fromkeys(agreed, Act.RELOAD), len(agreed) > 1)] if agreed else []
     return Rollout((*together, *(Wave({name: acts[name]}) for name in single)))
 

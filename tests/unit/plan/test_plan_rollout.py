@@ -103,14 +103,12 @@ def test_where_adverts_change_all_peers_change_at_the_same_second():
     assert rollout.words == "reload web1 and reload web2 and reload web3 at the same second"
 
 
-def test_who_has_to_restart_too_does_so_afterwards_one_by_one_and_the_master_last():
-    """A MASTER hands over to nobody who does not understand it."""
+def test_where_adverts_change_and_a_restart_is_needed_all_restart_in_turn():
+    """As where the standby mode and its VRRP instances change: no node alone could be proven."""
     rollout = plan_rollout(Look().view, agreeing(**dict.fromkeys(NAMES, Act.RESTART)))
 
-    assert rollout.waves == (
-        Wave(dict.fromkeys(NAMES, Act.RELOAD), same_second=True),
-        *(Wave({name: Act.RESTART}) for name in ("web1", "web3", "web2")),
-    )
+    assert rollout.waves == (Wave(dict.fromkeys(("web1", "web3", "web2"), Act.RESTART)),)
+    assert list(rollout.waves[0].acts) == ["web1", "web3", "web2"]
 
 
 def test_one_that_lags_behind_alone_reloads_when_it_is_told():
