@@ -10,7 +10,6 @@ from functools import cached_property
 
 from selfbalance.lab import Lab
 from selfbalance.lab.load import (
-    PROBE_TIMEOUT_S,
     SILENCE_TIMEOUT_S,
     Probe,
     Report,
@@ -45,13 +44,6 @@ class Met:
         return len(self.report.failed_probes) - len(self.failed)
 
     @property
-    def slow(self) -> int:
-        """How many probes were answered, but took longer than a person waits without a word."""
-        return sum(
-            each.ok and each.ended - each.began > PROBE_TIMEOUT_S for each in self.report.probes
-        )
-
-    @property
     def lost(self) -> list[Session]:
         """Downloads that missed a byte or more."""
         return self.report.lost_sessions
@@ -65,7 +57,6 @@ class Met:
         cut = _span(self.began, [lost_at(each) for each in self.lost], "sessions were lost")
         return (
             f"probes {dict(probes)}, {self.excused} of them excused{when}, "
-            f"{self.slow} answered after more than {PROBE_TIMEOUT_S:.0f} s, "
             f"sessions {dict(sessions)}{cut}, "
             f"the client was late by {self.report.client_lag:.2f} s"
         )
@@ -109,7 +100,6 @@ def meet(
     after_s: float,
     most_s: float,
     vip: str = VIP,
-    probe_timeout_s: float = PROBE_TIMEOUT_S,
 ) -> Met:
     """Keep downloads and probes going at a VIP while something is done, and for a while after it.
 
@@ -122,7 +112,6 @@ def meet(
         probe_interval=probe_interval_s,
         session_seconds=session_s,
         most_s=most_s,
-        probe_timeout=probe_timeout_s,
     )
     with noted_stalls() as stalls, load:
         time.sleep(BEFORE_S)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from steady import Met, meet
 
 from selfbalance.lab import Lab
-from selfbalance.lab.load import PROBE_TIMEOUT_S
 
 VIP = "192.0.2.10"
 SESSIONS = 200
@@ -60,7 +59,6 @@ def measure_upgrade(
     session_s: int = SESSION_S,
     sessions: int = SESSIONS,
     probe_interval_s: float = PROBE_INTERVAL_S,
-    probe_timeout_s: float = PROBE_TIMEOUT_S,
     most_s: float = MOST_S,
 ) -> Row:
     """Keep downloads and probes going at the VIP while `act` upgrades; count all."""
@@ -72,7 +70,6 @@ def measure_upgrade(
         probe_interval_s=probe_interval_s,
         after_s=AFTER_S,
         most_s=most_s,
-        probe_timeout_s=probe_timeout_s,
     )
     return Row(side, what, met)
 

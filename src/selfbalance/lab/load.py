@@ -29,7 +29,7 @@ from selfbalance.lab.errors import LabError
 
 Outcome = Literal["alive", "reset", "timed out", "refused"]
 READY = "ready"
-#: A probe that takes longer has failed, unless more is asked for: what a person calls "it hangs".
+#: A probe that takes longer has failed: what a person calls "it hangs".
 PROBE_TIMEOUT_S = 1.0
 #: A session that is silent for so long is lost. A slow failover (6 s) plus TCP's backed-off
 #: retransmissions (twice that) must still fit.
@@ -55,14 +55,13 @@ class Job:
     duration: float = 0.0
     requests: int = 0
     parallel: int = 8
-    probe_timeout: float = PROBE_TIMEOUT_S
     steady: bool = False
     first_port: int | None = None
 
     @property
     def longest_s(self) -> float:
         """After so long the client has ended, whatever it met."""
-        requests = (self.requests / self.parallel + 1) * self.probe_timeout
+        requests = (self.requests / self.parallel + 1) * PROBE_TIMEOUT_S
         last_begin = self.duration if self.steady else 0.0
         sessions = max(self.duration, last_begin + self.session_seconds)
         return sessions + 2 * SILENCE_TIMEOUT_S + requests
@@ -275,9 +274,7 @@ class _Cut(Exception):  # noqa: N818 - it names what happened to the answer
 class _Client:
     """Sockets to one address and port, from one source port after the other."""
 
-    def __init__(self, job: Job) -> None:
-        url, first_port = job.url, job.first_port
-        self.probe_timeout = job.probe_timeout
+    def __init__(self, url: str, first_port: int | None = None) -> None:
         parts = urlsplit(url)
         port = parts.port or 80
         found = socket.getaddrinfo(
@@ -403,7 +400,7 @@ async def _probe(client: _Client, probes: list[Probe]) -> None:
     began = time.monotonic()
     node, error = None, None
     try:
-        node, error = await asyncio.wait_for(_answer(client), client.probe_timeout)
+        node, error = await asyncio.wait_for(_answer(client), PROBE_TIMEOUT_S)
     except (OSError, _Cut, asyncio.TimeoutError) as failure:
         error = reason(failure)
     probes.append(Probe(began, time.monotonic(), error is None, node, error))
@@ -542,7 +539,7 @@ async def _pause(seconds: float, over: asyncio.Event) -> None:
 async def work(job: Job, ready: Callable[[], None], over: asyncio.Event | None = None) -> Report:
     """Do the job; `ready` is called once every session has its first byte; `over` ends it."""
     over = over or asyncio.Event()
-    client, probes = _Client(job), list[Probe]()
+    client, probes = _Client(job.url, job.first_port), list[Probe]()
     sessions = _Sessions(client, job, over)
     await sessions.start()
     ready()

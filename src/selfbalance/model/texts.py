@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
@@ -22,12 +23,7 @@ def from_toml(text: str, place: str) -> Cluster:
 
     Raises `DescriptionError` with one line that names the place and the key.
     """
-    try:
-        described = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # Both parsers let two of Python's own limits through: digits of a number, nested brackets.
-        raise DescriptionError(f"{place}: not readable as TOML: {error}") from None
-    return _cluster(described, place)
+    return _cluster(tomllib.loads, "TOML", text, place)
 
 
 def from_json(text: str, place: str) -> Cluster:
@@ -35,14 +31,15 @@ def from_json(text: str, place: str) -> Cluster:
 
     Raises `DescriptionError` with one line that names the place and the key.
     """
+    return _cluster(json.loads, "JSON", text, place)
+
+
+def _cluster(parse: Callable[[str], object], form: str, text: str, place: str) -> Cluster:
     try:
-        described = json.loads(text)
+        described = parse(text)
     except (ValueError, RecursionError) as error:
-        raise DescriptionError(f"{place}: not readable as JSON: {error}") from None
-    return _cluster(described, place)
-
-
-def _cluster(described: object, place: str) -> Cluster:
+        # Parsers let two of Python's own limits through: digits of a number, nested brackets.
+        raise DescriptionError(f"{place}: not readable as {form}: {error}") from None
     try:
         return Cluster.model_validate(described)
     except ValidationError as error:

@@ -160,7 +160,7 @@ class Activating:
     def _acts_to_undo(self) -> dict[str, Act]:
         """Return each node's last act; who acted last comes first, who was only prepared last."""
         done = {name: act for wave in self.acted for name, act in wave.acts.items()}
-        order = [name for wave in reversed(self.acted) for name in wave.acts]
+        order = [name for wave in reversed(self.acted) for name in reversed(list(wave.acts))]
         only_prepared = dict.fromkeys(sorted(self.kept - {*done}), Act.NONE)
         return {**{name: done[name] for name in order}, **only_prepared}
 

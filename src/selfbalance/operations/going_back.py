@@ -43,20 +43,18 @@ def go_back(host: Host) -> None:
     """
     if goes_back(host):
         return
-    ready = deployment_of(host)
-    found = dict(zip(cluster_hosts(host), at_once(_before, cluster_hosts(host)), strict=True))
-    without = [each.name for each, text in found.items() if text is None]
-    if without:
-        raise PyinfraError(
-            f"{' and '.join(without)}: no earlier configuration is kept; nothing was changed"
-        )
-    if len(set(found.values())) > 1:
+    ready, hosts = deployment_of(host), cluster_hosts(host)
+    found = dict(zip(hosts, at_once(_before, hosts), strict=True))
+    texts = {text for text in found.values() if text}
+    if not texts:
+        raise PyinfraError("no node keeps an earlier configuration; nothing was changed")
+    if len(texts) > 1:
         raise PyinfraError(
             "nodes were not described alike before; describe what you want, and run cluster.py; "
             "nothing was changed"
         )
     try:
-        earlier = ready.as_described_by(str(found[host]))
+        earlier = ready.as_described_by(texts.pop())
     except SelfbalanceError as error:
         raise PyinfraError(f"{error}; nothing was changed") from None
     names = {node.name for node in earlier.cluster.nodes}
@@ -65,8 +63,13 @@ def go_back(host: Host) -> None:
             f"{' and '.join(sorted(odd))} came or went with the last change, which cannot be gone "
             "back; describe what you want, and run cluster.py; nothing was changed"
         )
+    if without := [each.name for each, text in found.items() if not text]:
+        raise PyinfraError(
+            f"{' and '.join(without)} keeps no earlier configuration, and others do; describe what "
+            "you want, and run cluster.py; nothing was changed"
+        )
     work_with(host, earlier)
-    say(f"{host.print_prefix}goes back to what was described before the last change")
+    say("goes back to what was described before the last change")
 
 
 def _before(host: Host) -> str | None:

@@ -168,8 +168,7 @@ def test_where_one_peer_cannot_be_told_of_the_moment_nobody_changes(deployed):
     assert configurations(deployed) == before
 
 
-@pytest.mark.parametrize("kind", ["clock", "look"])
-def test_a_peer_that_is_left_out_stops_what_all_have_to_agree_on(deployed, kind):
+def test_a_peer_that_is_left_out_stops_what_all_have_to_agree_on(deployed):
     tell(deployed, SECRET)
 
     run = deployed.run("cluster", "--limit", "web1", "--limit", "web2", VRRP="sesame42")
@@ -234,9 +233,7 @@ def test_rollback_goes_back_to_what_was_described_before_and_once_more_further(d
 
     run = deployed.run("cluster", "--data", "rollback=true")
     assert run.status == 1
-    assert "web1 and web2 and web3: no earlier configuration is kept; nothing was changed" in (
-        run.said
-    )
+    assert "no node keeps an earlier configuration; nothing was changed" in run.error
 
 
 def test_rollback_of_a_change_that_has_not_ended_goes_back_to_before_it(deployed):
@@ -271,6 +268,5 @@ def test_nodes_that_came_with_the_change_cannot_be_gone_back_from(deployed):
     run = deployed.run("cluster", "--data", "rollback=true")
 
     assert run.status == 1
-    assert "web4" in run.said
-    assert "nothing was changed" in run.said
+    assert "web4 came or went with the last change, which cannot be gone back" in run.error
     assert run.changes == []
