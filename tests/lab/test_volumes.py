@@ -1,18 +1,17 @@
-"""A shared volume on real nodes: made by one run, grown by the next, and hurt in every way.
+"""A shared volume on real nodes: made by one run, and hurt in every way.
 
-tests/upgrades upgrades it.
+tests/upgrades upgrades it; in tests/changes nodes join it and leave it.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-from deployed import VIP, Site, problems, weights
+from deployed import VIP, Site, problems
 from lab_fixtures import running
 from shared_files import BRICK, MOUNT, VOLUME, check, writable, write
 
@@ -22,22 +21,18 @@ from selfbalance.plugins import SnapshotStore
 
 pytestmark = pytest.mark.timeout(900)
 
-NODES = "nodes=[Node(name=n.name, address=n.address) for n in _lab.nodes[:{}]]"
-THREE = f"detection='calm', volumes=[{VOLUME}], {NODES.format(3)}"
-FOUR = f"detection='calm', volumes=[{VOLUME}], {NODES.format(4)}"
-
 
 @pytest.fixture(scope="module")
 def volumes_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Four bare nodes; the fourth joins later."""
-    with running("volumes", tmp_path_factory.mktemp("state"), nodes=4) as lab:
+    """Three bare nodes."""
+    with running("volumes", tmp_path_factory.mktemp("state")) as lab:
         yield lab
 
 
 @pytest.fixture(scope="module")
 def three(volumes_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(volumes_lab, tmp_path_factory.mktemp("site"))
-    site.described = THREE
+    site.described = f"detection='calm', volumes=[{VOLUME}]"
     return site
 
 
@@ -139,45 +134,6 @@ def test_snapshots_lie_on_the_volume_and_with_a_word_on_the_node_while_it_is_not
     assert "the volume is not writable at /srv/shared: snapshot x is kept on the node" in word
     assert back == "two\n"
     well.lab.run("web1", f"grep -qx two {own}")
-
-
-def test_a_node_that_joins_is_healed_before_it_gets_clients(well: Site) -> None:
-    write(well.lab, "web1", 60, 65536, "many")
-    there = check(well.lab, "web1")
-    well.described = FOUR
-    with _Watch(well, "192.0.2.14") as watch:
-        run = well.deploy()
-    print(run.text)
-    assert "give volume shared a copy at 192.0.2.14" in run.text
-    assert watch.copied == there, "it got weight before its copy was whole"
-    assert check(well.lab, "web4") == check(well.lab, "web4", f"{BRICK}/files") == there
-    assert well.status()["checks"]["volumes"]["seen"].startswith("shared has 4 copies")
-    mounts = well.lab.run("web4", f"grep -c ' {MOUNT} fuse.glusterfs ' /proc/mounts").stdout
-    assert mounts.strip() == "1"
-
-
-class _Watch:
-    """Counts the files in a new node's copy when a director first has weight for it."""
-
-    def __init__(self, site: Site, address: str) -> None:
-        self._site, self._address = site, address
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.copied: int | None = None
-
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.3) and self.copied is None:
-            if weights(self._site, "web1").get(self._address):
-                count = f"ls {BRICK}/files | wc -l"
-                self.copied = int(self._site.lab.run("web4", count).stdout)
 
 
 def _said(site: Site, node: str, what: str) -> list[dict]:

@@ -1,15 +1,16 @@
-"""Nodes that share a volume leave, die and are replaced: every file stays, copies get whole."""
+"""Nodes that share a volume join, leave, die, are replaced: every file stays, copies get whole."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from bareness import differences, listing
-from deployed import VIP, Site, move, problems
+from deployed import VIP, Site, move, problems, weights
 from lab_fixtures import running
-from shared_files import BRICK, VOLUME, check, writable, write
+from shared_files import BRICK, MOUNT, VOLUME, check, writable, write
 
 from selfbalance.lab import Lab
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 
 _NODE = "Node(name=n.name, address=n.address)"
 FOUR = f"detection='calm', volumes=[{VOLUME}], nodes=[{_NODE} for n in _lab.nodes]"
-FILES = 30
+FILES = 60
 
 
 def without(node: str) -> str:
@@ -27,7 +28,7 @@ def without(node: str) -> str:
 
 @pytest.fixture(scope="module")
 def four_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with running("teardown-volumes", tmp_path_factory.mktemp("state"), nodes=4) as lab:
+    with running("volume-nodes", tmp_path_factory.mktemp("state"), nodes=4) as lab:
         yield lab
 
 
@@ -41,13 +42,13 @@ def bare(four_lab: Lab) -> dict[str, list[str]]:
 def four(
     four_lab: Lab, bare: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Site:
-    """Four nodes, each with a copy, and some files."""
+    """Three nodes, each with a copy of some files, and a fourth that joins in the first test."""
     assert bare
     site = Site(four_lab, tmp_path_factory.mktemp("site"))
-    site.described = FOUR
+    site.described = without("web4")
     site.deploy()
     writable(four_lab, "web1")
-    write(four_lab, "web1", FILES, 16384)
+    write(four_lab, "web1", FILES, 65536)
     site.wait_until_healthy(120)
     return site
 
@@ -76,6 +77,44 @@ def wait_until_unseen(site: Site, address: str) -> None:
 
 def _pool(site: Site) -> str:
     return site.lab.run("web1", "gluster pool list").stdout
+
+
+class _Watch:
+    """Counts the files in a new node's copy when a director first has weight for it."""
+
+    def __init__(self, site: Site, address: str) -> None:
+        self._site, self._address = site, address
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.copied: int | None = None
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.3) and self.copied is None:
+            if weights(self._site, "web1").get(self._address):
+                count = f"ls {BRICK}/files | wc -l"
+                self.copied = int(self._site.lab.run("web4", count).stdout)
+
+
+def test_a_node_that_joins_is_healed_before_it_gets_clients(four: Site) -> None:
+    four.described = FOUR
+    with _Watch(four, "192.0.2.14") as watch:
+        run = four.deploy()
+
+    print(run.text)
+    assert "give volume shared a copy at 192.0.2.14" in run.text
+    assert watch.copied == FILES, "it got weight before its copy was whole"
+    all_have_all(four, FILES)
+    assert four.status()["checks"]["volumes"]["seen"].startswith("shared has 4 copies")
+    mounts = four.lab.run("web4", f"grep -c ' {MOUNT} fuse.glusterfs ' /proc/mounts").stdout
+    assert mounts.strip() == "1"
 
 
 def test_a_node_gives_up_its_copy_and_is_as_bare_as_before(
