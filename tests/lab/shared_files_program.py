@@ -15,7 +15,7 @@ import time
 from urllib.parse import urlsplit
 
 SIZE = 8192
-PACE_S = 0.5
+PACE_S = 1.0
 
 
 def content(name, size):

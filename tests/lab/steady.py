@@ -10,6 +10,7 @@ from functools import cached_property
 
 from selfbalance.lab import Lab
 from selfbalance.lab.load import (
+    PROBE_TIMEOUT_S,
     SILENCE_TIMEOUT_S,
     Probe,
     Report,
@@ -37,6 +38,11 @@ class Met:
     def failed(self) -> list[Probe]:
         """Probes that were not answered as they should be."""
         return [probe for probe in self.report.failed_probes if not self.stalls.excuse(probe)]
+
+    @property
+    def late(self) -> list[Probe]:
+        """Probes that were answered well, but slowly."""
+        return [probe for probe in self.report.probes if probe.late]
 
     @property
     def excused(self) -> int:
@@ -99,6 +105,7 @@ def meet(
     probe_interval_s: float,
     after_s: float,
     most_s: float,
+    answer_s: float = PROBE_TIMEOUT_S,
     vip: str = VIP,
 ) -> Met:
     """Keep downloads and probes going at a VIP while something is done, and for a while after it.
@@ -112,6 +119,7 @@ def meet(
         probe_interval=probe_interval_s,
         session_seconds=session_s,
         most_s=most_s,
+        answer_s=answer_s,
     )
     with noted_stalls() as stalls, load:
         time.sleep(BEFORE_S)

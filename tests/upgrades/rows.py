@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from steady import Met, meet
 
 from selfbalance.lab import Lab
+from selfbalance.lab.load import PROBE_TIMEOUT_S
 
 VIP = "192.0.2.10"
 SESSIONS = 200
@@ -60,6 +61,7 @@ def measure_upgrade(
     sessions: int = SESSIONS,
     probe_interval_s: float = PROBE_INTERVAL_S,
     most_s: float = MOST_S,
+    answer_s: float = PROBE_TIMEOUT_S,
 ) -> Row:
     """Keep downloads and probes going at the VIP while `act` upgrades; count all."""
     met = meet(
@@ -70,6 +72,7 @@ def measure_upgrade(
         probe_interval_s=probe_interval_s,
         after_s=AFTER_S,
         most_s=most_s,
+        answer_s=answer_s,
     )
     return Row(side, what, met)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from selfbalance.lab import backport, host, image, network, node, repository, ssh
 from selfbalance.lab.errors import LabError
-from selfbalance.lab.load import Job, Load, Probe
+from selfbalance.lab.load import PROBE_TIMEOUT_S, Job, Load, Probe
 from selfbalance.lab.load import requests as quick_requests
 from selfbalance.lab.model import INTERFACES, LabNode
 from selfbalance.lab.model import nodes as make_nodes
@@ -243,15 +243,17 @@ class Lab:
         probe_interval: float = 0.05,
         session_seconds: int = 20,
         most_s: float = 900,
+        answer_s: float = PROBE_TIMEOUT_S,
     ) -> Load:
         """Always so many long sessions, each followed by another, until the block is left.
 
-        For what takes as long as it takes; but `most_s` is the most.
+        For what takes as long as it takes; but `most_s` is the most. A probe fails if it is not
+        connected within a second, or not answered within `answer_s`.
         """
         return Load(
             self.client_command,
             Job(url, sessions=sessions, probe_interval=probe_interval, duration=most_s,
-                     session_seconds=session_seconds, steady=True),
+                     session_seconds=session_seconds, steady=True, answer_s=answer_s),
         )  # fmt: skip
 
     def requests(self, url: str, count: int, timeout: float = 60) -> list[Probe]:

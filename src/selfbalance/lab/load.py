@@ -29,7 +29,9 @@ from selfbalance.lab.errors import LabError
 
 Outcome = Literal["alive", "reset", "timed out", "refused"]
 READY = "ready"
-#: A probe that takes longer has failed: what a person calls "it hangs".
+#: A probe that takes longer is late, and has failed: what a person calls "it hangs". A job may give
+#: the answer more time, but never the connection: TCP sends a lost SYN again after a second (RFC
+#: 6298, section 2.1), so what takes longer there has lost a packet.
 PROBE_TIMEOUT_S = 1.0
 #: A session that is silent for so long is lost. A slow failover (6 s) plus TCP's backed-off
 #: retransmissions (twice that) must still fit.
@@ -45,7 +47,8 @@ class Job:
     """What the client is to do, in seconds; `requests` is for quick ones without a schedule.
 
     A `steady` one begins another session for each that ends, until it is told to stop, but for
-    `duration` at most. Source ports count up from `first_port`, or from one that chance gives.
+    `duration` at most. Source ports count up from `first_port`, or from one that chance gives. A
+    probe has `answer_s` from its begin to its answer's end.
     """
 
     url: str
@@ -57,11 +60,12 @@ class Job:
     parallel: int = 8
     steady: bool = False
     first_port: int | None = None
+    answer_s: float = PROBE_TIMEOUT_S
 
     @property
     def longest_s(self) -> float:
         """After so long the client has ended, whatever it met."""
-        requests = (self.requests / self.parallel + 1) * PROBE_TIMEOUT_S
+        requests = (self.requests / self.parallel + 1) * self.answer_s
         last_begin = self.duration if self.steady else 0.0
         sessions = max(self.duration, last_begin + self.session_seconds)
         return sessions + 2 * SILENCE_TIMEOUT_S + requests
@@ -91,6 +95,11 @@ class Probe:
     ok: bool
     node: str | None = None
     error: str | None = None
+
+    @property
+    def late(self) -> bool:
+        """Whether it was answered, but slowly."""
+        return self.ok and self.ended - self.began > PROBE_TIMEOUT_S
 
 
 @dataclass
@@ -382,7 +391,7 @@ def reason(error: BaseException) -> str:
 
 async def _answer(client: _Client) -> tuple[str | None, str | None]:
     """Ask once; (node, what is wrong with the answer)."""
-    sock, _ = await client.get(client.path)
+    sock, _ = await asyncio.wait_for(client.get(client.path), PROBE_TIMEOUT_S)
     with sock:
         head = await _read_head(sock)
         got, loop = len(head.rest), asyncio.get_running_loop()
@@ -396,11 +405,11 @@ async def _answer(client: _Client) -> tuple[str | None, str | None]:
     return head.node, "cut short" if head.length is not None and got < head.length else None
 
 
-async def _probe(client: _Client, probes: list[Probe]) -> None:
+async def _probe(client: _Client, probes: list[Probe], answer_s: float) -> None:
     began = time.monotonic()
     node, error = None, None
     try:
-        node, error = await asyncio.wait_for(_answer(client), PROBE_TIMEOUT_S)
+        node, error = await asyncio.wait_for(_answer(client), answer_s)
     except (OSError, _Cut, asyncio.TimeoutError) as failure:
         error = reason(failure)
     probes.append(Probe(began, time.monotonic(), error is None, node, error))
@@ -476,7 +485,7 @@ async def _scheduled_probes(
         if over.is_set():
             break
         lag = max(lag, time.monotonic() - due)
-        task = asyncio.create_task(_probe(client, probes))
+        task = asyncio.create_task(_probe(client, probes, job.answer_s))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     if tasks:
@@ -545,7 +554,7 @@ async def work(job: Job, ready: Callable[[], None], over: asyncio.Event | None =
     ready()
     lag = await _scheduled_probes(client, job, probes, over)
     over.set()
-    await _spread([lambda: _probe(client, probes)] * job.requests, job.parallel)
+    await _spread([lambda: _probe(client, probes, job.answer_s)] * job.requests, job.parallel)
     ended = await sessions.end()
     return Report(ended, sorted(probes, key=lambda probe: probe.began), lag)
 

@@ -11,8 +11,8 @@ from selfbalance.lab.load import Probe
 
 _STEP_S = 0.01
 _NOTICED_S = 0.05
-_TOO_LONG_S = 0.2
-"""Of the second that a probe waits, TCP's first repetition takes so much."""
+_TOO_MUCH = 0.2
+"""Of the time that a probe waits: of one second, TCP's first repetition takes so much."""
 
 
 class Stalls:
@@ -27,7 +27,8 @@ class Stalls:
 
     def excuse(self, probe: Probe) -> bool:
         """Whether a probe timed out while the machine itself stood still: that is no loss."""
-        return probe.error == "timed out" and self.within(probe.began, probe.ended) >= _TOO_LONG_S
+        too_long_s = _TOO_MUCH * (probe.ended - probe.began)
+        return probe.error == "timed out" and self.within(probe.began, probe.ended) >= too_long_s
 
     def watch(self, over: threading.Event) -> None:
         """Sleep and note, until it is over."""

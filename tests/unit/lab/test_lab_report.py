@@ -84,6 +84,8 @@ class Server:
             path = (await reader.readline()).split()[1].decode()
             await reader.readuntil(b"\r\n\r\n")
             data, ending = self.answers[path]
+            if ending == "slow":
+                await asyncio.sleep(0.3)
             writer.write(data)
             await writer.drain()
             if ending == "reset":
@@ -158,6 +160,33 @@ def test_a_silent_server_is_a_probe_that_timed_out(monkeypatch):
     monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
     report, _ = _run({"/": (b"", "hang")}, requests=1)
     assert [probe.error for probe in report.probes] == ["timed out"]
+
+
+def test_a_slow_answer_is_late_where_the_job_gives_it_time_and_failed_where_not(monkeypatch):
+    monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
+    answers = {"/": (_answer(b"me\n", 3), "slow")}
+    (failed,) = _run(answers, requests=1, answer_s=0.1)[0].probes
+    assert (failed.ok, failed.late, failed.error) == (False, False, "timed out")
+    (late,) = _run(answers, requests=1, answer_s=5)[0].probes
+    assert (late.ok, late.late, late.error) == (True, True, None)
+    (quick,) = _run({"/": (_answer(b"me\n", 3), "close")}, requests=1)[0].probes
+    assert (quick.ok, quick.late) == (True, False)
+
+
+def test_a_connection_that_is_slow_to_come_has_failed_however_much_time_the_answer_has(monkeypatch):
+    monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(2):  # what comes after these is not heard
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        job = Job(f"http://127.0.0.1:{full.getsockname()[1]}", requests=1, answer_s=5)
+        (probe,) = asyncio.run(load.work(job, lambda: None)).probes
+    assert probe.error == "timed out"
+    assert probe.ended - probe.began < 1
 
 
 @pytest.mark.parametrize(
