@@ -5,7 +5,9 @@ SELFBALANCE_TEST_LAB names a running lab to use and to leave running, for work o
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +19,14 @@ from deployed import Site
 from modes import MODES
 
 OTHERWISE = (
-    *("cluster", "leaves", "calm", "forgetful", "in_every_mode", "slow", "deployed"),
-    *("active", "weighed", "many_ports"),
+    *("cluster", "leaves", "weighed", "calm", "forgetful", "backup-only", "snapshot", "slow"),
+    *("many_ports", "deployed", "source-mac", "active"),
 )
-"""Fixtures that have the cluster described otherwise, in the order of their turns."""
+"""Fixtures, and standby modes, that have the cluster described otherwise, in order of their turns.
+
+Each comes after one that it has much in common with: a change of the description takes half a
+minute, and another standby mode or forwarding method more.
+"""
 
 
 @pytest.hookimpl(trylast=True)
@@ -36,13 +42,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _turn(item: pytest.Item) -> int:
     """When it is a test's turn: labs of their own first, while no other is up, then by description.
 
-    Each change of how the cluster is described takes 20 s.
+    A suite of a standby mode comes with what else is asked in that mode.
     """
     names = getattr(item, "fixturenames", ())
     if "site" not in names or hasattr(getattr(item, "module", None), "site"):
         return 0
-    turns = [turn for turn, name in enumerate(OTHERWISE, 2) if name in names]
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    mode = params.get("mode") or params.get("named")
+    asked = {mode} if mode in OTHERWISE else {*names}
+    turns = [turn for turn, name in enumerate(OTHERWISE, 2) if name in asked]
     return turns[-1] if turns else 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long each file took: CI has to end within the hour."""
+    took = Counter[str]()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            took[Path(report.location[0]).name] += report.duration
+    terminalreporter.section("seconds by file")
+    terminalreporter.line(", ".join(f"{name} {sec:.0f}" for name, sec in took.most_common()))
 
 
 @pytest.fixture

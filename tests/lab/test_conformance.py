@@ -70,11 +70,6 @@ def test_the_kernel_has_every_scheduler_and_each_answers(many_ports: Site) -> No
         assert [probe for probe in probes if not probe.ok] == [], name
 
 
-@pytest.mark.parametrize("named", ["tun"])
-class TestForwarding(ForwardingOnNodes):
-    """`dr` is in nearly every other test, `tun-gue` in test_tun.py."""
-
-
 @pytest.mark.parametrize("named", ["source-mac"])
 class TestStandby(StandbyOnNodes):
     """`backup-only` goes through more in test_crash.py.
@@ -95,6 +90,11 @@ class TestStores(StoreOnNodes):
 @pytest.mark.parametrize("named", ["keepalived"])
 class TestComponents(ComponentOnNodes):
     """The one that has packages and units; what only upgrades is in test_upgrade.py."""
+
+
+@pytest.mark.parametrize("named", ["tun"])
+class TestForwarding(ForwardingOnNodes):
+    """`dr` is in nearly every other test, `tun-gue` in test_tun.py."""
 
 
 def test_no_mode_is_left_out() -> None:
