@@ -50,8 +50,8 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     """Order the nodes whose keepalived has something to do.
 
     All at once where nothing serves yet. Else the first one is the canary: a BACKUP, unless there
-    is none. What died starts before others are touched; a node that is new starts last, because
-    one that no MASTER sends adverts to yet would become MASTER.
+    is none. What died starts before others are touched; a node that is new, or has another address
+    than before, starts last, because one that no MASTER sends adverts to yet would become MASTER.
     """
     acts = {
         name: plans[name].act
@@ -65,7 +65,8 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     masters = {seen.name for seen in view.masters}
     agreed = [name for name, act in acts.items() if act in _LIVE and plans[name].agreed]
     single = [name for name in acts if name not in agreed or acts[name] is Act.RESTART]
-    single.sort(key=lambda name: _turn(acts[name], plans[name].new, name in masters))
+    strange = {name for name in single if plans[name].new or _is_strange(view, name)}
+    single.sort(key=lambda name: _turn(acts[name], name in strange, name in masters))
     if any(acts[name] is Act.RESTART for name in agreed):
         # Neither a reload nor one node alone would do: all act in turn, then gates are asked.
         live = sorted((n for n, act in acts.items() if act in _LIVE), key=lambda n: n in masters)
@@ -75,9 +76,21 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
     return Rollout((*together, *(Wave({name: acts[name]}) for name in single)))
 
 
-def _turn(act: Act, new: bool, master: bool) -> int:
+def _is_strange(view: View, name: str) -> bool:
+    """Whether no MASTER knows a node by its address: what has its adverts has it as realserver."""
+    node = view.cluster.node(name)
+    known = {
+        realserver.address
+        for master in view.masters
+        for service in (*master.table, *master.kept)
+        for realserver in service.realservers
+    }
+    return bool(known) and known.isdisjoint({node.address, node.address6})
+
+
+def _turn(act: Act, strange: bool, master: bool) -> int:
     if act is Act.START:
-        return 3 if new else 0
+        return 3 if strange else 0
     return 2 if master else 1
 
 

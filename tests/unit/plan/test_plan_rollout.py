@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from looks import ACTIVE, CLUSTER, MASTER, NAMES, ROUTED, Look, bare, desired
+from looks import ACTIVE, CLUSTER, MASTER, NAMES, ROUTED, Look, bare, described, desired
 
+from selfbalance.model import Node
 from selfbalance.observed import NodeState, Unobserved
 from selfbalance.plan import (
     Act,
@@ -89,6 +90,19 @@ def test_a_node_that_is_new_starts_when_all_others_know_it():
     acts["web1"] = replace(acts["web1"], new=True)
 
     assert waves(Look().dead("web1"), acts) == (("web3",), ("web2",), ("web1",))
+
+
+@pytest.mark.parametrize("standby", ["backup-only", "snapshot", "source-mac"])
+def test_a_node_with_another_address_starts_when_all_others_know_it(standby):
+    """No MASTER sends adverts there yet: it stopped, moved, and is described anew."""
+    old = described(standby=standby)
+    moved = Node(name="web1", address="192.0.2.33")
+    look = Look(old).dead("web1")
+    look.cluster = described(standby=standby, nodes=[moved, *old.nodes[1:]])
+    acts = plans(web1=Act.START, web2=Act.RELOAD, web3=Act.RELOAD)
+
+    assert waves(look, acts) == (("web3",), ("web2",), ("web1",))
+    assert waves(Look(old).dead("web1"), acts) == (("web1",), ("web3",), ("web2",))
 
 
 def agreeing(**acts: Act) -> dict[str, NodePlan]:
