@@ -184,7 +184,7 @@ def _rename(site: Site, node: str, old: str, new: str) -> None:
         f"ip link set {old} down; ip link set {old} name {new}; ip link set {new} up; "
         f"ip -6 address replace {address6}/64 dev {new} nodad"
     )
-    site.lab.run(node, "systemctl stop keepalived selfbalance-watch", timeout=90)
+    site.lab.run(node, "systemctl stop keepalived", timeout=90)
     site.lab.run(node, f"systemd-run -q --collect sh -c '{rename}'")
     deadline = time.monotonic() + 20
     while not _there(site, node, new):

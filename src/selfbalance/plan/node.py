@@ -181,6 +181,8 @@ def _act(want: DesiredNode, seen: NodeState, files: tuple[File, ...], config: Fi
     # interrupted run has written and not started shows on the node itself.
     if not seen.drop_in_read or any(file.path == places.DROP_IN for file in files):
         return Act.RESTART
+    if config and want.director and _forwards_otherwise(want, seen):
+        return Act.RESTART
     if config and not _sync_is_odd(want, seen):
         return Act.RELOAD
     # What somebody took out of the kernel behind keepalived's back it never puts back by itself.
@@ -205,6 +207,23 @@ def _weights_are_odd(want: DesiredNode, seen: NodeState) -> bool:
         real.weight not in (0, wanted[service.key].get(real.address))
         for service in filled(want, seen)
         if service.key in wanted
+        for real in service.realservers
+    )
+
+
+def _forwards_otherwise(want: DesiredNode, seen: NodeState) -> bool:
+    """Whether packets go another way to realservers than they should.
+
+    A reload would leave connections of both ways in the kernel, which keeps one route a realserver
+    for both; by a tunnel's, direct routing asks the network for the VIP itself, and nobody answers
+    (net/netfilter/ipvs/ip_vs_xmit.c, IP_VS_RT_MODE_KNOWN_NH). On a node that takes over, those that
+    sync has told go the way of its own realservers (ip_vs_conn.c, ip_vs_bind_dest).
+    """
+    methods = {service.key: service.method for service in want.services}
+    return any(
+        real.method != methods[service.key]
+        for service in filled(want, seen)
+        if service.key in methods
         for real in service.realservers
     )
 

@@ -352,12 +352,22 @@ def test_a_node_that_was_not_seen_is_not_said_to_lack_anything():
     assert lacking(Look().unobserved("web2")) == ""
 
 
-def test_another_way_of_forwarding_is_a_reload():
-    tunnelled = desired(described(forwarding="tun"))["web1"]
+@pytest.mark.parametrize(("old", "new"), [("dr", "tun"), ("tun", "dr")])
+def test_another_way_of_forwarding_is_a_restart(old, new):
+    """The kernel would keep connections of both ways, and one route for both."""
+    made = plan_node(
+        desired(described(forwarding=new))["web1"], healthy(described(forwarding=old))["web1"]
+    )
 
-    made = plan_node(tunnelled, GOOD)
+    assert (made.act, made.agreed) == (Act.RESTART, False)
 
-    assert (made.act, made.agreed) == (Act.RELOAD, False)
+
+def test_another_wrapping_is_a_reload():
+    seen = healthy(described(forwarding="tun"))["web1"]
+
+    made = plan_node(desired(described(forwarding="tun-gue"))["web1"], seen)
+
+    assert made.act is Act.RELOAD
 
 
 TUNNEL = {
