@@ -27,7 +27,7 @@ ASKED = ("-y", "--data", "component=glusterfs", "--data", "soak=3")
 MOST_S = 1500.0
 AWAY_S = 60.0
 ANSWER_S = 5.0
-"""As requests for files have: two cores are few for gluster's programs. A connection has a second."""
+"""As file requests have: two cores are few for gluster's programs. A connection has a second."""
 MOST_LATE = 0.001
 """Of all answers, this share may take more than a second."""
 

@@ -77,7 +77,7 @@ def plan_rollout(view: View, plans: Mapping[str, NodePlan]) -> Rollout:
 
 
 def _is_strange(view: View, name: str) -> bool:
-    """Whether no MASTER knows a node by its address: who is its VRRP peer is its realserver, too."""
+    """Whether no MASTER knows a node's address: its VRRP peers are realservers of its, too."""
     node = view.cluster.node(name)
     known = {
         realserver.address
