@@ -1,65 +1,53 @@
-"""The client's side of a load, against a server on loopback that answers as told."""
+"""The arithmetic of a load's report, and a client that is told to stop."""
 
-from __future__ import annotations
-
-import asyncio
+import socket
 
 import pytest
 
-from selfbalance.lab.load import Job, Report, work
+from selfbalance.lab.load import Job, Load, NodeShare, Probe, Report, Session
 
-FIRST_PORT = 47000
-
-
-def met(answer: bytes, **job: object) -> tuple[Report, list[int]]:
-    """What a client met where everybody is answered so, and the source ports it came from."""
-    ports: list[int] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ports.append(writer.get_extra_info("peername")[1])
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        writer.close()
-
-    async def run() -> Report:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        async with server:
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-            return await work(Job(url, first_port=FIRST_PORT, **job), lambda: None)
-
-    return asyncio.run(run()), ports
-
-
-def answer(body: bytes, length: int, status: int = 200) -> bytes:
-    head = f"HTTP/1.1 {status} So\r\nX-Node: web1\r\nContent-Length: {length}\r\n\r\n"
-    return head.encode() + body
-
-
-@pytest.mark.parametrize(
-    ("said", "outcome", "error"),
-    [
-        (answer(b"whole", 5), "alive", None),
-        (answer(b"who", 5), "reset", "cut short"),
-        (b"HTTP/1.1 200 So\r\n", "reset", "cut short"),
-        (answer(b"", 0, status=503), "refused", "status 503"),
-        (b"what?\r\n\r\n", "reset", "not an HTTP answer"),
+REPORT = Report(
+    sessions=[
+        Session("web1", "alive", 10, 0.0, 5.0),
+        Session("web1", "reset", 4, 0.0, 3.0),
+        Session(None, "refused", 0, 0.0, 0.1),
     ],
+    probes=[
+        Probe(1.0, 1.1, ok=False, error="refused"),
+        Probe(2.0, 2.1, ok=True, node="web2"),
+        Probe(2.5, 3.5, ok=False, error="timed out"),
+        Probe(4.0, 4.1, ok=False, node="web1", error="status 502"),
+        Probe(5.0, 5.1, ok=True, node="web1"),
+    ],
+    client_lag=0.004,
 )
-def test_a_session_that_is_lost_says_why(said, outcome, error):
-    report, _ = met(said, sessions=1)
-
-    assert [(each.outcome, each.error) for each in report.sessions] == [(outcome, error)]
 
 
-def test_a_session_where_nobody_listens_says_so():
-    report = asyncio.run(work(Job("http://127.0.0.1:9/", sessions=1), lambda: None))
-
-    assert [(each.outcome, each.error) for each in report.sessions] == [("refused", "refused")]
+def test_a_report_survives_its_json():
+    assert Report.from_json(REPORT.to_json()) == REPORT
 
 
-def test_source_ports_count_up_from_the_first():
-    _, ports = met(answer(b"whole", 5), sessions=3, requests=3, parallel=1)
+@pytest.mark.parametrize(("event", "seconds"), [(0.5, 3.5), (3.0, 1.0), (4.05, 0.0), (4.2, None)])
+def test_the_last_failure_is_counted_from_the_event(event, seconds):
+    assert REPORT.last_failure_after(event) == (None if seconds is None else pytest.approx(seconds))
 
-    assert ports == sorted(ports)
-    assert len(set(ports)) == 6
-    assert FIRST_PORT <= ports[0] < FIRST_PORT + 100
+
+def test_shares_count_what_each_node_served():
+    assert REPORT.by_node() == {
+        "web1": NodeShare(probes=1, sessions=2, sessions_alive=1),
+        "web2": NodeShare(probes=1),
+    }
+    assert len(REPORT.failed_probes) == 3
+    assert [session.outcome for session in REPORT.lost_sessions] == ["reset", "refused"]
+
+
+def test_a_steady_client_stops_when_its_standard_input_ends():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    client = Load(lambda *argv: list(argv), Job(url, duration=60, steady=True))
+    with client:
+        pass
+    report = client.report()
+    assert len(report.probes) < 1000
+    assert {probe.error for probe in report.probes} <= {"refused"}

@@ -1,4 +1,6 @@
-"""The arithmetic of a load's report, and the load's client against a server on loopback."""
+"""The client's side of a load, against a server on loopback that answers as told."""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -7,47 +9,15 @@ import socket
 
 import pytest
 
-from selfbalance.lab import load
-from selfbalance.lab.load import Job, NodeShare, Probe, Report, Session
-
-REPORT = Report(
-    sessions=[
-        Session("web1", "alive", 10, 0.0, 5.0),
-        Session("web1", "reset", 4, 0.0, 3.0),
-        Session(None, "refused", 0, 0.0, 0.1),
-    ],
-    probes=[
-        Probe(1.0, 1.1, ok=False, error="refused"),
-        Probe(2.0, 2.1, ok=True, node="web2"),
-        Probe(2.5, 3.5, ok=False, error="timed out"),
-        Probe(4.0, 4.1, ok=False, node="web1", error="status 502"),
-        Probe(5.0, 5.1, ok=True, node="web1"),
-    ],
-    client_lag=0.004,
-)
-
-
-def test_a_report_survives_its_json():
-    assert Report.from_json(REPORT.to_json()) == REPORT
-
-
-@pytest.mark.parametrize(("event", "seconds"), [(0.5, 3.5), (3.0, 1.0), (4.05, 0.0), (4.2, None)])
-def test_the_last_failure_is_counted_from_the_event(event, seconds):
-    assert REPORT.last_failure_after(event) == (None if seconds is None else pytest.approx(seconds))
-
-
-def test_shares_count_what_each_node_served():
-    assert REPORT.by_node() == {
-        "web1": NodeShare(probes=1, sessions=2, sessions_alive=1),
-        "web2": NodeShare(probes=1),
-    }
-    assert len(REPORT.failed_probes) == 3
-    assert [session.outcome for session in REPORT.lost_sessions] == ["reset", "refused"]
+from selfbalance.lab import load, load_client
+from selfbalance.lab.load import Job, Report
 
 
 def test_half_a_head_is_waited_for():
-    assert load.parse_head(b"HTTP/1.1 200 OK\r\nX-Node: web1\r\n") is None
-    head = load.parse_head(b"HTTP/1.1 200 OK\r\nX-Node: web1\r\nContent-Length: 5\r\n\r\nweb")
+    assert load_client.parse_head(b"HTTP/1.1 200 OK\r\nX-Node: web1\r\n") is None
+    head = load_client.parse_head(
+        b"HTTP/1.1 200 OK\r\nX-Node: web1\r\nContent-Length: 5\r\n\r\nweb"
+    )
     assert head is not None
     assert (head.status, head.node, head.length, head.rest) == (200, "web1", 5, b"web")
 
@@ -59,11 +29,11 @@ def test_half_a_head_is_waited_for():
         (ConnectionResetError(104, "x"), "reset"),
         (asyncio.TimeoutError(), "timed out"),
         (OSError(113, "x"), "no route to host"),
-        (load._Cut("cut short"), "cut short"),
+        (load_client._Cut("cut short"), "cut short"),
     ],
 )
 def test_a_failure_has_words(error, words):
-    assert load.reason(error) == words
+    assert load_client.reason(error) == words
 
 
 def _answer(body: bytes, length: int) -> bytes:
@@ -110,7 +80,7 @@ def _run(answers, family=socket.AF_INET, stop_after=None, **job):
         over = asyncio.Event()
         if stop_after is not None:
             asyncio.get_running_loop().call_later(stop_after, over.set)
-        report = await load.work(Job(url, **job), lambda: ready.append(True), over)
+        report = await load_client.work(Job(url, **job), lambda: ready.append(True), over)
         server.over.set()
         listening.close()
         await asyncio.sleep(0.05)  # the server's side of the last connections ends too
@@ -157,13 +127,14 @@ def test_an_answer_that_is_none_is_a_failed_probe(answer, error):
 
 
 def test_a_silent_server_is_a_probe_that_timed_out(monkeypatch):
-    monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(load_client, "PROBE_TIMEOUT_S", 0.1)
     report, _ = _run({"/": (b"", "hang")}, requests=1)
     assert [probe.error for probe in report.probes] == ["timed out"]
 
 
 def test_a_slow_answer_is_late_where_the_job_gives_it_time_and_failed_where_not(monkeypatch):
-    monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
+    for module in (load, load_client):
+        monkeypatch.setattr(module, "PROBE_TIMEOUT_S", 0.1)
     answers = {"/": (_answer(b"me\n", 3), "slow")}
     (failed,) = _run(answers, requests=1, answer_s=0.1)[0].probes
     assert (failed.ok, failed.late, failed.error) == (False, False, "timed out")
@@ -174,7 +145,7 @@ def test_a_slow_answer_is_late_where_the_job_gives_it_time_and_failed_where_not(
 
 
 def test_a_connection_that_is_slow_to_come_has_failed_however_much_time_the_answer_has(monkeypatch):
-    monkeypatch.setattr(load, "PROBE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(load_client, "PROBE_TIMEOUT_S", 0.1)
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
@@ -184,7 +155,7 @@ def test_a_connection_that_is_slow_to_come_has_failed_however_much_time_the_answ
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
         job = Job(f"http://127.0.0.1:{full.getsockname()[1]}", requests=1, answer_s=5)
-        (probe,) = asyncio.run(load.work(job, lambda: None)).probes
+        (probe,) = asyncio.run(load_client.work(job, lambda: None)).probes
     assert probe.error == "timed out"
     assert probe.ended - probe.began < 1
 
@@ -200,7 +171,7 @@ def test_a_connection_that_is_slow_to_come_has_failed_however_much_time_the_answ
     ],
 )
 def test_a_session_lives_only_with_every_byte(monkeypatch, answer, outcome, size):
-    monkeypatch.setattr(load, "SILENCE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(load_client, "SILENCE_TIMEOUT_S", 0.2)
     report, _ = _run({"/slow/1": answer}, sessions=3, session_seconds=1)
     assert [session.outcome for session in report.sessions] == [outcome] * 3
     assert {session.bytes for session in report.sessions} == {size}
@@ -211,7 +182,7 @@ def test_a_closed_port_refuses_sessions_and_probes():
         sock.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     job = Job(url, sessions=2, requests=2)
-    report = asyncio.run(load.work(job, lambda: None))
+    report = asyncio.run(load_client.work(job, lambda: None))
     assert [session.outcome for session in report.sessions] == ["refused"] * 2
     assert [probe.error for probe in report.probes] == ["refused"] * 2
 
@@ -238,13 +209,13 @@ def test_a_steady_load_begins_another_session_for_each_that_ends_until_it_is_tol
 
 def test_the_first_sessions_of_a_steady_load_end_one_after_the_other():
     job = Job("http://127.0.0.1", sessions=4, session_seconds=20)
-    assert [load.first_seconds(job, number) for number in range(4)] == [20] * 4
+    assert [load_client.first_seconds(job, number) for number in range(4)] == [20] * 4
     steady = dataclasses.replace(job, steady=True)
-    assert [load.first_seconds(steady, number) for number in range(4)] == [1, 6, 11, 16]
+    assert [load_client.first_seconds(steady, number) for number in range(4)] == [1, 6, 11, 16]
 
 
 def test_a_steady_load_ends_by_itself_and_does_not_hurry_after_a_loss(monkeypatch):
-    monkeypatch.setattr(load, "RETRY_S", 0.1)
+    monkeypatch.setattr(load_client, "RETRY_S", 0.1)
     refused = {**STEADY, "/slow/1": (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "close")}
     report, _ = _run(
         refused, steady=True, sessions=1, session_seconds=1, probe_interval=0.1, duration=0.5
@@ -253,13 +224,58 @@ def test_a_steady_load_ends_by_itself_and_does_not_hurry_after_a_loss(monkeypatc
     assert 3 <= len(report.lost_sessions) <= 6
 
 
-def test_a_steady_client_stops_when_its_standard_input_ends():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    client = load.Load(lambda *argv: list(argv), Job(url, duration=60, steady=True))
-    with client:
-        pass
-    report = client.report()
-    assert len(report.probes) < 1000
-    assert {probe.error for probe in report.probes} <= {"refused"}
+FIRST_PORT = 47000
+
+
+def met(answer: bytes, **job: object) -> tuple[Report, list[int]]:
+    """What a client met where everybody is answered so, and the source ports it came from."""
+    ports: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ports.append(writer.get_extra_info("peername")[1])
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async def run() -> Report:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            return await load_client.work(Job(url, first_port=FIRST_PORT, **job), lambda: None)
+
+    return asyncio.run(run()), ports
+
+
+def answer(body: bytes, length: int, status: int = 200) -> bytes:
+    head = f"HTTP/1.1 {status} So\r\nX-Node: web1\r\nContent-Length: {length}\r\n\r\n"
+    return head.encode() + body
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "error"),
+    [
+        (answer(b"whole", 5), "alive", None),
+        (answer(b"who", 5), "reset", "cut short"),
+        (b"HTTP/1.1 200 So\r\n", "reset", "cut short"),
+        (answer(b"", 0, status=503), "refused", "status 503"),
+        (b"what?\r\n\r\n", "reset", "not an HTTP answer"),
+    ],
+)
+def test_a_session_that_is_lost_says_why(said, outcome, error):
+    report, _ = met(said, sessions=1)
+
+    assert [(each.outcome, each.error) for each in report.sessions] == [(outcome, error)]
+
+
+def test_a_session_where_nobody_listens_says_so():
+    report = asyncio.run(load_client.work(Job("http://127.0.0.1:9/", sessions=1), lambda: None))
+
+    assert [(each.outcome, each.error) for each in report.sessions] == [("refused", "refused")]
+
+
+def test_source_ports_count_up_from_the_first():
+    _, ports = met(answer(b"whole", 5), sessions=3, requests=3, parallel=1)
+
+    assert ports == sorted(ports)
+    assert len(set(ports)) == 6
+    assert FIRST_PORT <= ports[0] < FIRST_PORT + 100
