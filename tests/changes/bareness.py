@@ -44,7 +44,7 @@ for way in ingress egress; do tc filter show dev eth0 $way 2>/dev/null; done
 section modules
 cut -d' ' -f1 /proc/modules | sort
 section units
-systemctl list-unit-files --no-legend --no-pager | sort
+systemctl list-unit-files --no-legend --no-pager | awk '{ print $1, $2, $3 }' | sort
 section active
 systemctl list-units --type=service,mount,socket --state=active --no-legend --no-pager --plain |
     awk '{ print $1 }' | grep -v -e '^session-' -e '^user' -e logind | sort

@@ -100,7 +100,8 @@ def good(run: Run) -> Run:
 def is_as_bare_as_before(site: Site, node: str, before: Before) -> None:
     there, state = before[node]
     assert look(site.lab, node) == state
-    assert differences(there, listing(site.lab, node)) == {}
+    found = differences(there, listing(site.lab, node))
+    assert found == {}, found
 
 
 def comes_back(site: Site, node: str) -> None:

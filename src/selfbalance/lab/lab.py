@@ -143,8 +143,8 @@ class Lab:
         input: str | None = None,  # noqa: A002 - subprocess's word
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a node by ssh; with `check`, a failure is a LabError."""
-        argv = [*ssh.command(self.ssh_config, self.node(node).name, "-o", "BatchMode=yes"), command]
-        done = _bounded(argv, timeout, input, f"{node}: `{command}`")
+        argv = [*ssh.kept(self.ssh_config, self.node(node).name, "-o", "BatchMode=yes"), command]
+        done = _bounded(argv, timeout, input, f"{node}: `{command}`", self._folder.path)
         if check and done.returncode:
             said = (done.stderr.strip() or done.stdout.strip())[-2000:]
             raise LabError(f"{node}: `{command}` ended with {done.returncode}: {said}")
@@ -168,6 +168,7 @@ class Lab:
         process = recorded(self._folder.record(self.node(name).name))
         if process is not None:
             process.kill()
+        ssh.forget(self.ssh_config, name)
 
     def power_on(self, name: str, fresh: bool = False) -> None:
         """Boot a node from its own disk and wait until ssh answers.
@@ -416,6 +417,7 @@ def _bounded(
     timeout_s: float,
     input: str | None,  # noqa: A002
     what: str,
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a session of its own, and kill all of that session when time is up."""
     with subprocess.Popen(
@@ -426,6 +428,7 @@ def _bounded(
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        cwd=folder,
         start_new_session=True,
     ) as process:
         try:

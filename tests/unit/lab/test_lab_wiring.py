@@ -69,6 +69,13 @@ def test_ssh_is_strict_and_goes_through_the_hub():
     assert "ProxyCommand nsenter nc\n" in text
 
 
+def test_a_connection_that_is_kept_has_a_short_socket_of_the_node_s_own_and_ends_by_itself():
+    words = ssh.kept(Path("/state/lab/ssh_config"), "web1", "-o", "BatchMode=yes")
+    assert words[:3] == ["ssh", "-F", "/state/lab/ssh_config"]
+    assert {"ControlMaster=auto", "ControlPersist=10", "ControlPath=web1.ssh"} <= set(words)
+    assert words[-3:] == ["-o", "BatchMode=yes", "web1"]
+
+
 def test_a_node_is_known_under_each_of_its_names():
     assert ssh.known_hosts((WEB1,), "ssh-ed25519 AAAA") == (
         "web1,192.0.2.11,2001:db8:5b::11 ssh-ed25519 AAAA\n"
