@@ -57,8 +57,7 @@ def command(ssh_config: Path, node: str, *options: str) -> list[str]:
 
 
 def kept(ssh_config: Path, node: str, *options: str) -> list[str]:
-    """The same over a connection that stays open for the next such call, run in the
-    lab's folder.
+    """The same over a connection that stays for the next such call, to be run in the lab's folder.
 
     Letting somebody in costs a lab node a second of a CPU, running something a quarter of one.
     See ControlMaster in ssh_config(5).
