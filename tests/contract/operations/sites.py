@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+
+import prompt
 
 import selfbalance
 
@@ -19,7 +20,7 @@ _UNIT = REPOSITORY / "tests" / "unit"
 TESTED = Path(selfbalance.__file__).parents[1]
 """Where the package lies that these tests import: the command line runs the same."""
 HELPERS = [HERE, *(_UNIT / room for room in ("model", "desired", "observed", "gates"))]
-PYINFRA = shutil.which("pyinfra", path=str(Path(sys.executable).parent)) or "pyinfra"
+LIMIT_S = 120
 ENTRY_POINT = "[pyinfra.connectors]\nnode = world:NodeConnector\n"
 LOOKING = {
     *("look", "ask", "connect", "versions", "boot", "booted", "beat"),
@@ -138,18 +139,12 @@ class Site:
         """Run pyinfra's command line."""
         log = self.path / ".log"
         log.write_text("")
-        done = subprocess.run(
-            [PYINFRA, *words],
-            cwd=self.path,
-            env={**self.environment, **environment},
-            input=answers,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        status, out, err = prompt.run(
+            [*words], self.path, {**self.environment, **environment}, answers, LIMIT_S
         )
+        assert status != -signal.SIGALRM, f"no end within {LIMIT_S} s: {out}{err}"
         events = [json.loads(line) for line in log.read_text().splitlines()]
-        return Run(done.returncode, done.stdout, done.stderr, events)
+        return Run(status, out, err, events)
 
     @property
     def world(self) -> dict[str, dict[str, object]]:
