@@ -71,7 +71,10 @@ def calm(site: Site) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(scope="session", params=MODES)
+@pytest.fixture(
+    scope="session",
+    params=[MODES[0], *(pytest.param(other, marks=pytest.mark.again) for other in MODES[1:])],
+)
 def mode(request: pytest.FixtureRequest) -> str:
     """A standby mode. Of the session, so that all tests of one mode come together."""
     return str(request.param)

@@ -143,7 +143,6 @@ def test_an_ordinary_user_with_sudo_can_deploy(cluster: Site) -> None:
     assert "healthy" in run.text
 
 
-@pytest.mark.slow
 def test_a_bonded_interface(tmp_path) -> None:
     """The lab's nodes have a real one, and a cluster works on it."""
     lab = Lab.up(name="bonded", nodes=2, interface="bond0", fresh=True)

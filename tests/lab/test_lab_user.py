@@ -13,7 +13,7 @@ from lab_fixtures import skip_unless_bootable
 import selfbalance
 from selfbalance.lab import host
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 USER = "selfbalance-test"
 STORY = """
