@@ -14,7 +14,7 @@ from shared_files import BRICK, MOUNT, VOLUME, check, writable, write
 
 from selfbalance.lab import Lab
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 _NODE = "Node(name=n.name, address=n.address)"
 FOUR = f"detection='calm', volumes=[{VOLUME}], nodes=[{_NODE} for n in _lab.nodes]"
@@ -120,7 +120,8 @@ def test_a_node_that_joins_is_healed_before_it_gets_clients(four: Site) -> None:
 def test_a_node_gives_up_its_copy_and_is_as_bare_as_before(
     four: Site, bare: dict[str, list[str]]
 ) -> None:
-    run = move(four, "teardown", "web4")
+    # gluster's packages go with it, and a guest is slow at that.
+    run = move(four, "teardown", "web4", within_s=800)
 
     assert run.code == 0, run.text
     print(run.text)

@@ -9,9 +9,9 @@ from selfbalance.testing import VIP, VIP6, Run, Site, problems
 __all__ = ["VIP", "VIP6", "Run", "Site", "move", "problems", "weights"]
 
 
-def move(site: Site, deploy: str, node: str, *flags: str) -> Run:
-    """Run one of the deploys that are about a node: handover, drain, undrain."""
-    return site.pyinfra(deploy, "-y", "--data", f"node={node}", *flags)
+def move(site: Site, deploy: str, node: str, *flags: str, within_s: float = 300) -> Run:
+    """Run one of the deploys that are about a node: handover, drain, undrain, teardown."""
+    return site.pyinfra(deploy, "-y", "--data", f"node={node}", *flags, within_s=within_s)
 
 
 def weights(site: Site, node: str) -> dict[str, int]:
