@@ -90,19 +90,26 @@ class Site:
         env: Mapping[str, str] | None = None,
         within_s: float = 300,
     ) -> Run:
-        """Run a deploy by pyinfra's command line, for that long at most; return what it said."""
+        """Run a deploy by pyinfra's command line; return what it said.
+
+        Fails, with what it has said, if it takes longer than `within_s`.
+        """
         began = time.monotonic()
-        done = subprocess.run(
-            self.command(deploy, *flags, inventory=inventory),
-            cwd=self.folder,
-            env={**self.environment(), **(env or {})},
-            input=answer,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=within_s,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self.command(deploy, *flags, inventory=inventory),
+                cwd=self.folder,
+                env={**self.environment(), **(env or {})},
+                input=answer,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=within_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            said = (late.output or b"").decode(errors="replace")
+            raise AssertionError(f"{deploy}.py takes more than {within_s:.0f} s: {said}") from None
         return Run(done.returncode, done.stdout, time.monotonic() - began)
 
     def command(self, deploy: str, *flags: str, inventory: Path | None = None) -> list[str]:
