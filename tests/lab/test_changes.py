@@ -15,7 +15,7 @@ from deployed import VIP, Run, Site, problems
 from packages import installed
 
 from selfbalance.desired import places
-from selfbalance.lab.load import Report
+from selfbalance.lab.load import Probe, Report
 from selfbalance.loading import FOLDER
 from selfbalance.testing.stalls import noted_stalls
 
@@ -58,7 +58,7 @@ def state(site: Site) -> dict[str, str]:
 
 def changed(
     site: Site, changes: str, *flags: str, env: Mapping[str, str] | None = None
-) -> tuple[Run, Report, int]:
+) -> tuple[Run, Report, list[Probe]]:
     """Run cluster.py with another description, under load; what a client met, and what failed."""
     load = site.lab.steady_load(f"http://{VIP}", sessions=SESSIONS, probe_interval=0.05)
     with noted_stalls() as stalls, load:
@@ -67,7 +67,7 @@ def changed(
         time.sleep(3)
         report = load.report()
     failed = [probe for probe in report.failed_probes if not stalls.excuse(probe)]
-    return run, report, len(failed)
+    return run, report, failed
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_keepalived_accepts_and_serves_nobody_is_caught_at_the_canary(
     assert f"after {backup}: " in run.text
     assert said in run.text
     assert f"put back, and as before: {backup}; not touched: " in run.text
-    assert (failed, Counter(s.outcome for s in report.lost_sessions)) == (0, Counter())
+    assert (failed, Counter(s.outcome for s in report.lost_sessions)) == ([], Counter())
     assert state(calm) == before
     status = calm.status()
     assert status["healthy"], problems(status)
@@ -126,7 +126,7 @@ def test_what_only_an_older_keepalived_refuses_changes_nothing_on_any_node(
     assert f"[{older}] keepalived refuses {places.STAGED_CONFIG}" in run.text
     assert "Unknown keyword 'snmp_name'" in run.text
     assert "Starting operation: Self-balancing cluster | Prepare the node" not in run.text
-    assert (failed, Counter(s.outcome for s in report.lost_sessions)) == (0, Counter())
+    assert (failed, Counter(s.outcome for s in report.lost_sessions)) == ([], Counter())
     assert state(calm) == before
 
 
@@ -142,7 +142,7 @@ def test_peers_change_their_dialect_in_one_moment_and_back(calm: Site) -> None:
         run, report, failed = changed(calm, version_2, *flags)
         assert run.code == 0, run.text
         assert "at the same second" in run.text
-        assert (failed, Counter(s.outcome for s in report.lost_sessions)) == (0, Counter())
+        assert (failed, Counter(s.outcome for s in report.lost_sessions)) == ([], Counter())
     after = state(calm)
     assert {n: _without_kept(text) for n, text in after.items()} == {
         n: _without_kept(text) for n, text in before.items()
