@@ -92,9 +92,10 @@ class TestComponents(ComponentOnNodes):
     """The one that has packages and units; what only upgrades is in test_upgrade.py."""
 
 
+@pytest.mark.again
 @pytest.mark.parametrize("named", ["tun"])
 class TestForwarding(ForwardingOnNodes):
-    """`dr` is in nearly every other test, `tun-gue` in test_tun.py."""
+    """`dr` is in nearly every other test, both tunnels in test_tun.py."""
 
 
 def test_no_mode_is_left_out() -> None:
