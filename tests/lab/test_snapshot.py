@@ -28,7 +28,6 @@ def slow(site: Site) -> Iterator[Site]:
             site.lab.run(node, f"rm {SLOW}")
 
 
-@pytest.mark.again
 def test_half_a_table_sends_no_session_to_another_node(slow: Site) -> None:
     master = slow.master()
     measured = measure(

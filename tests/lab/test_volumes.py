@@ -77,7 +77,6 @@ def test_the_mount_is_there_after_a_boot_before_the_web_server(well: Site) -> No
     assert 0 < mounted < serving
 
 
-@pytest.mark.again
 def test_a_full_disk_is_named(well: Site) -> None:
     well.lab.run("web2", "dd if=/dev/zero of=/data/other bs=1M 2>/dev/null", check=False)
     try:
@@ -91,7 +90,6 @@ def test_a_full_disk_is_named(well: Site) -> None:
     assert check(well.lab, "web2", f"{BRICK}/files") == check(well.lab, "web1")
 
 
-@pytest.mark.again
 def test_a_copy_that_is_gone_is_named_and_made_anew_by_what_status_says(well: Site) -> None:
     well.lab.run("web3", f"rm -rf {BRICK}")
     (said,) = _said(well, "web3", "is gone")
@@ -101,7 +99,6 @@ def test_a_copy_that_is_gone_is_named_and_made_anew_by_what_status_says(well: Si
     assert check(well.lab, "web3", f"{BRICK}/files") == check(well.lab, "web1")
 
 
-@pytest.mark.again
 def test_a_rejected_peer_is_named_and_taken_back_by_what_status_says(well: Site) -> None:
     info = "/var/lib/glusterd/vols/shared/info"
     well.lab.run(

@@ -93,7 +93,7 @@ class Lab:
         folder = StateFolder(name)
         state = folder.read()
         if state is None or not state.complete or not _holder_lives(folder):
-            raise LabError(f"Lab {name!r} is not running. Next: selfbalance lab up{_named(name)}")
+            raise LabError(_not_running(name))
         return cls(folder, state)
 
     @property
@@ -143,6 +143,8 @@ class Lab:
         input: str | None = None,  # noqa: A002 - subprocess's word
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command on a node by ssh; with `check`, a failure is a LabError."""
+        if not self.ssh_config.exists():
+            raise LabError(_not_running(self.name))
         argv = [*ssh.kept(self.ssh_config, self.node(node).name, "-o", "BatchMode=yes"), command]
         done = _bounded(argv, timeout, input, f"{node}: `{command}`", self._folder.path)
         if check and done.returncode:
@@ -360,6 +362,10 @@ def _refusal(folder: StateFolder) -> str:
         f"{state.interface}. Next: selfbalance lab status{named}, or selfbalance lab down{named}, "
         f"or selfbalance lab up --fresh{named}"
     )
+
+
+def _not_running(name: str) -> str:
+    return f"Lab {name!r} is not running. Next: selfbalance lab up{_named(name)}"
 
 
 def _named(name: str) -> str:

@@ -69,6 +69,8 @@ def kept(ssh_config: Path, node: str, *options: str) -> list[str]:
 
 def forget(ssh_config: Path, node: str) -> None:
     """Close the connection that `kept` calls have left, if there is one."""
+    if not (ssh_config.parent / _socket(node)).exists():
+        return
     subprocess.run(
         command(ssh_config, node, "-o", f"ControlPath={_socket(node)}", "-O", "exit"),
         cwd=ssh_config.parent,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-import prompt
+import command_line
 
 import selfbalance
 
@@ -139,7 +139,7 @@ class Site:
         """Run pyinfra's command line."""
         log = self.path / ".log"
         log.write_text("")
-        status, out, err = prompt.run(
+        status, out, err = command_line.run(
             [*words], self.path, {**self.environment, **environment}, answers, LIMIT_S
         )
         assert status != -signal.SIGALRM, f"no end within {LIMIT_S} s: {out}{err}"

@@ -1,7 +1,7 @@
 """pyinfra's command line, ready at once: a process that has imported it, and forks for each run.
 
-To import it takes longer than most runs, and there are hundreds. A program: `python prompt.py
-SOCKET` says that it is ready, takes runs at that Unix socket, and ends with its standard input.
+To import it takes longer than most runs, and there are hundreds. A program: with a path as argument
+it makes a Unix socket there, says that it is ready, takes runs, and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 @cache
 def _at_hand() -> str:
     """Start the program, once for each process that tests; return its socket's path."""
-    folder = tempfile.TemporaryDirectory(prefix="prompt-")
+    folder = tempfile.TemporaryDirectory(prefix="command-line-")
     atexit.register(folder.cleanup)
     place = f"{folder.name}/socket"
     process = subprocess.Popen(
@@ -56,8 +56,9 @@ def run(
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(_at_hand())
             connection.sendall(json.dumps(asked).encode() + b"\n")
-            code = int(connection.makefile().readline())
-        return code, files[1].read_text(), files[2].read_text()
+            code = connection.makefile().readline()
+            assert code, "the process that forks runs has died"
+        return int(code), files[1].read_text(), files[2].read_text()
 
 
 def _serve(place: str) -> None:
