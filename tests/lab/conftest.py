@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,20 @@ def _turn(item: pytest.Item) -> int:
     asked = {mode} if mode in OTHERWISE else {*names}
     turns = [turn for turn, name in enumerate(OTHERWISE, 2) if name in asked]
     return turns[-1] if turns else 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a failure when it happens, too: who stops a run that lasts an hour sees no summary."""
+    report = yield
+    terminal = item.config.pluginmanager.get_plugin("terminalreporter")
+    if report.failed and terminal:
+        terminal.ensure_newline()
+        terminal.section(f"{item.nodeid}, {report.when}")
+        terminal.line(report.longreprtext)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

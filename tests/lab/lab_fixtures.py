@@ -76,6 +76,15 @@ def pids_of_node(lab, node):
     return pids_in("pid", {namespace(process.pid, "pid")})
 
 
+def cpus_of(pids):
+    """The CPUs that any of these processes may run on; one that has ended meanwhile has none."""
+    cpus = set()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            cpus |= os.sched_getaffinity(pid)
+    return cpus
+
+
 def machine():
     """What a lab could leave behind on this machine besides processes."""
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True)

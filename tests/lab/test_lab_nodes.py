@@ -1,12 +1,13 @@
 """Three nodes: their power, their cables, their packages, and a load that loses nothing."""
 
+import os
 import statistics
 import subprocess
 import time
 
 import paramiko
 import pytest
-from lab_fixtures import call, machine, networks_of, pids_in, pids_of_node, running
+from lab_fixtures import call, cpus_of, machine, networks_of, pids_in, pids_of_node, running
 
 from selfbalance.lab import Lab, LabError
 
@@ -50,6 +51,12 @@ def test_a_node_has_ipvs_and_its_schedulers(lab):
     lab.run(
         "web1", "modprobe ip_vs && modprobe ip_vs_mh && test -e /proc/sys/net/ipv4/vs/backup_only"
     )
+
+
+def test_all_of_a_node_stays_on_one_cpu(lab):
+    ours = sorted(os.sched_getaffinity(0))
+    for turn, node in enumerate(lab.nodes):
+        assert cpus_of(pids_of_node(lab, node.name)) == {ours[turn % len(ours)]}
 
 
 def test_a_failing_command_says_so(lab):

@@ -25,6 +25,7 @@ TOOLS = {
     "curl": "curl",
     "ssh": "openssh-client",
     "nsenter": "util-linux",
+    "taskset": "util-linux",
     "unshare": "util-linux",
 }
 #: Needed besides by an ordinary user: ids for the image, offloads off for packet sockets.
@@ -160,6 +161,12 @@ def no_subids_message(user: str, file: str) -> str:
 def user_namespace() -> list[str]:
     """The command prefix that makes uid 0 with a whole range of ids out of an ordinary user."""
     return ["unshare", "--user", "--map-root-user", "--map-auto"]
+
+
+def cpu(index: int) -> int:
+    """The CPU for the node of that index: one after the other of those that we may use."""
+    ours = sorted(os.sched_getaffinity(0))
+    return ours[index % len(ours)]
 
 
 def transport() -> str:

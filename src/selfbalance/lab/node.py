@@ -31,12 +31,17 @@ def make_data_disk(folder: StateFolder, node: LabNode) -> None:
 
 
 def start(folder: StateFolder, state: LabState, node: LabNode, hub: Namespaces) -> Process:
-    """Power on. The recorded process is pid 1 of the namespace that all of the node is in."""
+    """Power on. The recorded process is pid 1 of the namespace that all of the node is in.
+
+    It stays on one CPU: UML's kernel and its processes wake each other at every system call, which
+    takes several times as long from one CPU to another.
+    """
     record = folder.record(node.name)
     preload = Image(Path(state.image)).preload
     kernel = ["env", f"LD_PRELOAD={preload}"] if preload else []
     kernel += [str(_starter(folder)), *kernel_arguments(folder, state, node)]
     inside = ["unshare", "--pid", "--fork", "--kill-child", *recording(record, kernel)]
+    inside = ["taskset", "--cpu-list", str(host.cpu(state.nodes.index(node))), *inside]
     if host.is_root():
         # What deploys to the nodes and loads them runs beside them: it waits before they do.
         inside = ["nice", "-n", "-10", *inside]

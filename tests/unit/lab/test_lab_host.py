@@ -105,3 +105,8 @@ def test_apts_own_reason_is_passed_on(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(host.MissingOnHost, match="could not install x: E: Unable to locate"):
         host._install(["x"], lambda line: None)
+
+
+def test_nodes_take_turns_on_the_cpus_that_we_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {7, 2})
+    assert [host.cpu(index) for index in range(4)] == [2, 7, 2, 7]
