@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from bareness import differences, listing, look
 from deployed import VIP, Run, Site, move, problems, weights
 from lab_fixtures import running
+from lossless import nothing_is_lost, until_nothing_fails
 
 from selfbalance.lab import Lab
 from selfbalance.observed import NodeState
-from selfbalance.testing.stalls import noted_stalls
 
 pytestmark = pytest.mark.timeout(900)
 
-SESSIONS = 60
-MOST_S = 600
 CALM = "detection='calm'"
 _NODE = "Node(name=n.name, address=n.address, address6=n.address6)"
 
@@ -62,34 +58,6 @@ def well(live: Site) -> Iterator[Site]:
     yield live
     live.described = CALM
     live.wait_until_healthy()
-
-
-def nothing_is_lost(site: Site, act: Callable[[], None], what: str) -> None:
-    """Do it under a steady load, and count what clients met."""
-    with (
-        noted_stalls() as stalls,
-        site.lab.steady_load(
-            f"http://{VIP}",
-            sessions=SESSIONS,
-            probe_interval=0.04,
-            session_seconds=10,
-            most_s=MOST_S,
-        ) as load,
-    ):
-        time.sleep(2)
-        began = time.monotonic()
-        act()
-        took = time.monotonic() - began
-        report = load.report()
-    failed = [probe for probe in report.failed_probes if not stalls.excuse(probe)]
-    outcomes = Counter(session.outcome for session in report.sessions)
-    print(
-        f"\n{what}: {took:.0f} s, sessions {dict(outcomes)}, "
-        f"{len(failed)} of {len(report.probes)} probes failed"
-    )
-    assert set(outcomes) == {"alive"}, outcomes
-    assert outcomes["alive"] >= SESSIONS
-    assert failed == []
 
 
 def good(run: Run) -> Run:
@@ -182,12 +150,17 @@ def test_killed_in_the_middle_it_is_ended_by_the_same_command(well: Site, before
 def test_a_dead_node_is_forgotten_and_a_fresh_machine_takes_its_place(well: Site) -> None:
     node = well.backups()[0]
     well.lab.power_off(node)
+    until_nothing_fails(well)
     well.described = without(node)
 
-    assert "web: 2 nodes, 1 VIP" in well.deploy().text
+    nothing_is_lost(well, lambda: _alone(well), f"cluster.py without {node}, which is dead")
 
     well.lab.power_on(node, fresh=True)
-    comes_back(well, node)
+    nothing_is_lost(well, lambda: comes_back(well, node), f"a fresh machine as {node}")
+
+
+def _alone(site: Site) -> None:
+    assert "web: 2 nodes, 1 VIP" in site.deploy().text
 
 
 def test_a_fresh_machine_is_told_that_it_is_drained(well: Site) -> None:

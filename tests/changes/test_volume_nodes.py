@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from bareness import differences, listing
-from deployed import VIP, Site, move, problems, weights
+from deployed import VIP, Run, Site, move, problems, weights
 from lab_fixtures import running
+from lossless import nothing_is_lost, until_nothing_fails
 from shared_files import BRICK, MOUNT, VOLUME, check, writable, write
 
 from selfbalance.lab import Lab
@@ -51,6 +52,15 @@ def four(
     write(four_lab, "web1", FILES, 65536)
     site.wait_until_healthy(120)
     return site
+
+
+def deployed(site: Site, what: str) -> str:
+    """Run cluster.py with nothing lost; return what it said."""
+    runs = list[Run]()
+    nothing_is_lost(site, lambda: runs.append(site.deploy()), what)
+    (run,) = runs
+    print(run.text)
+    return run.text
 
 
 def all_have_all(site: Site, count: int) -> None:
@@ -106,10 +116,9 @@ class _Watch:
 def test_a_node_that_joins_is_healed_before_it_gets_clients(four: Site) -> None:
     four.described = FOUR
     with _Watch(four, "192.0.2.14") as watch:
-        run = four.deploy()
+        text = deployed(four, "cluster.py, a node added with its copy")
 
-    print(run.text)
-    assert "give volume shared a copy at 192.0.2.14" in run.text
+    assert "give volume shared a copy at 192.0.2.14" in text
     assert watch.copied == FILES, "it got weight before its copy was whole"
     all_have_all(four, FILES)
     assert four.status()["checks"]["volumes"]["seen"].startswith("shared has 4 copies")
@@ -120,15 +129,16 @@ def test_a_node_that_joins_is_healed_before_it_gets_clients(four: Site) -> None:
 def test_a_node_gives_up_its_copy_and_is_as_bare_as_before(
     four: Site, bare: dict[str, list[str]]
 ) -> None:
-    # gluster's packages go with it, and a guest is slow at that.
-    run = move(four, "teardown", "web4", within_s=800)
+    def act() -> None:
+        # gluster's packages go with it, and a guest is slow at that.
+        run = move(four, "teardown", "web4", within_s=800)
+        assert run.code == 0, run.text
 
-    assert run.code == 0, run.text
-    print(run.text)
+    nothing_is_lost(four, act, "teardown.py, of a node with a copy")
     found = differences(bare, listing(four.lab, "web4"))
     assert found == {}
     four.described = without("web4")
-    four.deploy()
+    deployed(four, "cluster.py without it")
     all_have_all(four, FILES)
 
 
@@ -144,11 +154,11 @@ def test_a_fresh_machine_in_the_place_of_a_dead_one_gets_its_copy_anew(four: Sit
     four.lab.power_off("web3")
     write(four.lab, "web1", 10, 4096, "meanwhile")
     four.lab.power_on("web3", fresh=True)
+    until_nothing_fails(four)
 
-    run = four.deploy()
+    text = deployed(four, "cluster.py, a fresh machine in the place of a dead one")
 
-    print(run.text)
-    assert "let gluster be the peer again that the others know" in run.text
+    assert "let gluster be the peer again that the others know" in text
     all_have_all(four, FILES + 10)
 
 
@@ -157,10 +167,9 @@ def test_another_node_takes_over_the_copy_of_a_dead_one(four: Site) -> None:
     wait_until_unseen(four, "192.0.2.12")
     four.described = without("web2")
 
-    run = four.deploy()
+    text = deployed(four, "cluster.py, another node in the place of a dead one")
 
-    print(run.text)
-    assert "for 192.0.2.12:" in run.text
+    assert "for 192.0.2.12:" in text
     all_have_all(four, FILES + 10)
     assert "192.0.2.12" not in _pool(four)
 
@@ -174,8 +183,7 @@ def test_a_dead_nodes_copy_is_taken_out_where_enough_are_left(four: Site) -> Non
     wait_until_unseen(four, "192.0.2.14")
     four.described = without("web4")
 
-    run = four.deploy()
+    text = deployed(four, "cluster.py without a dead one of four")
 
-    print(run.text)
-    assert "take the copy at 192.0.2.14:" in run.text
+    assert "take the copy at 192.0.2.14:" in text
     all_have_all(four, FILES + 10)
