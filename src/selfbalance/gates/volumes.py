@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from selfbalance.desired import DesiredNode, DesiredVolume
 from selfbalance.gates.view import View
 from selfbalance.observed import HealCount, NodeState, SeenSettings, SeenVolume
-from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED, UNANSWERED
+from selfbalance.observed.volumes import CONNECTED_IN_CLUSTER, REJECTED, UNANSWERED, told_members
 from selfbalance.plugins import Problem, Verdict
 
 FULL_PERCENT = 2
@@ -73,24 +73,28 @@ def _complaints(view: View, name: str) -> Iterator[tuple[str, str]]:
 
 def _remedy(view: View, name: str, by: list[str]) -> str:
     folder, pool = "/var/lib/glusterd", view.desired[name].pool
-    good = pool[by[0]]
-    rejected = any(
-        peer.state == REJECTED
+    rejections = [
+        (seen, peer)
         for seen in view.state.seen
         if seen.name in by
         for peer in seen.gluster_peers
-        if pool[name] in peer.names
-    )
-    if rejected and len(by) == 1:
+        if pool[name] in peer.names and peer.state == REJECTED
+    ]
+    if rejections and len(by) == 1:
         return (
             f"which of the two is wrong? compare {folder}/vols on all nodes; status.py with more "
             "nodes up tells"
         )
-    if rejected:
+    if rejections:
+        seen, peer = rejections[0]
+        # It does not start while it knows a volume, and not yet all peers that hold it.
+        members = told_members(seen.gluster_peers, peer)
         return (
             f"on {name}: systemctl stop glusterd; mv {folder} {folder}.old; mkdir {folder}; "
             f"cp {folder}.old/glusterd.info {folder}/; systemctl start glusterd; "
-            f"gluster peer probe {good}; systemctl restart glusterd"
+            f"gluster peer probe {pool[seen.name]}; "
+            f"until [ $(gluster pool list | wc -l) -gt {members} ]; do sleep 1; done; "
+            "systemctl restart glusterd"
         )
     return f"on {name}: systemctl status glusterd; is port 24007 open between the nodes?"
 

@@ -6,7 +6,7 @@ The shapes are those of GlusterFS 10 and 11 (cli/src/cli-xml-output.c, heal/src/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -30,6 +30,14 @@ class SeenPeer:
     connected: bool
     state: int
     words: str
+
+
+def told_members(peers: Iterable[SeenPeer], anew: SeenPeer) -> int:
+    """Count the nodes that a peer knows when it has been taken into a pool anew.
+
+    They are itself, the one that has these peers, and those that are in the cluster for that one.
+    """
+    return 2 + sum(peer.state == CONNECTED_IN_CLUSTER for peer in peers if peer is not anew)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def command(step: VolumeStep) -> str:
     if volume is None:
         return {
             VolumeAct.PROBE: lambda: probe(step.subject),
-            VolumeAct.IDENTIFY: lambda: identify(step.subject, step.other),
+            VolumeAct.IDENTIFY: lambda: identify(step.subject, step.other, step.members),
             VolumeAct.DETACH: lambda: detach(step.subject),
         }[step.act]()
     return {
@@ -55,20 +55,19 @@ def probe(address: str) -> str:
         "timeout 20 gluster --xml peer status | tr -d '\\n ' | grep -q "
         f"'<hostname>{address}</hostname></hostnames><connected>1</connected><state>3<'"
     )
-    return (
-        f"{_gluster('peer', 'probe', address)}; tries=0; until {inside}; do "
-        f"tries=$((tries + 1)); [ $tries -le {_TRIES} ] || "
-        f"{{ echo '{address} does not become a peer in the pool: gluster peer status' >&2; "
-        "exit 1; }; sleep 1; done"
-    )
+    complaint = f"{address} does not become a peer in the pool: gluster peer status"
+    return f"{_gluster('peer', 'probe', address)}; {_until(inside, complaint)}"
 
 
-def identify(uuid: str, good: str) -> str:
+def identify(uuid: str, good: str, members: int) -> str:
     """Let this node's glusterd be a peer that others know by its id, and learn the volumes of one.
 
-    It writes its id when it is first asked for something, and peers compare files at a start.
+    It writes its id when it is first asked for something, and peers compare files at a start. It
+    does not start while it knows a volume and not yet all peers that hold it (glusterd-store.c,
+    glusterd_resolve_all_bricks), so it first learns of all members of the pool.
     """
     info = f"{places.GLUSTERD}/glusterd.info"
+    told = f'[ "$(timeout 20 gluster pool list | wc -l)" -gt {members} ]'
     learnt = (
         "timeout 20 gluster --xml volume info | grep -q '<volume>' && "
         "timeout 20 gluster --xml peer status | tr -d '\\n ' | grep -q "
@@ -78,10 +77,18 @@ def identify(uuid: str, good: str) -> str:
         f"set -u; {_GLUSTER}systemctl start glusterd; gluster_ pool list; "
         f"systemctl stop glusterd; sed -i 's/^UUID=.*/UUID={uuid}/' {info}; sync {info}; "
         f"grep -qx UUID={uuid} {info} || {{ echo '{info} has no UUID' >&2; exit 1; }}; "
-        f"systemctl start glusterd; gluster_ peer probe {good}; sleep 1; "
-        f"systemctl restart glusterd; tries=0; until {learnt}; do tries=$((tries + 1)); "
-        f"[ $tries -le {_TRIES} ] || {{ echo 'it does not learn the volumes of {good}: "
-        "gluster peer status' >&2; exit 1; }; sleep 1; done"
+        f"systemctl start glusterd; gluster_ peer probe {good}; "
+        f"{_until(told, f'it is not told of all peers by {good}: gluster pool list')}; "
+        "systemctl restart glusterd; "
+        f"{_until(learnt, f'it does not learn the volumes of {good}: gluster peer status')}"
+    )
+
+
+def _until(condition: str, complaint: str) -> str:
+    """Ask again, a second apart, until it holds; fail with the complaint after so many tries."""
+    return (
+        f"tries=0; until {condition}; do tries=$((tries + 1)); [ $tries -le {_TRIES} ] || "
+        f"{{ echo '{complaint}' >&2; exit 1; }}; sleep 1; done"
     )
 
 

@@ -11,6 +11,7 @@ from selfbalance.desired import DesiredNode, DesiredVolume
 from selfbalance.errors import VolumeError
 from selfbalance.gates import View
 from selfbalance.observed import ClusterState, NodeState, SeenPeer, SeenSettings
+from selfbalance.observed.volumes import told_members
 
 
 class VolumeAct(str, Enum):
@@ -34,7 +35,8 @@ class VolumeStep:
     """One step: done on `node`; `subject` is a peer's address, its id, a brick, or nothing.
 
     `copies` is how many there are with a new one, or without one that goes; `other` is the brick
-    that is replaced, or the address of a peer that knows the volumes.
+    that is replaced, or the address of a peer that knows the volumes; `members` is how many nodes
+    that one's pool has.
     """
 
     act: VolumeAct
@@ -43,6 +45,7 @@ class VolumeStep:
     subject: str = ""
     copies: int = 0
     other: str = ""
+    members: int = 0
 
     @property
     def words(self) -> str:
@@ -159,7 +162,8 @@ def _identities(view: View, seen: NodeState, active: Collection[str]) -> Iterato
     for name, peer in _strangers_to_themselves(view, seen):
         uuid = next((each for each in peer.names if _UUID.fullmatch(each)), None)
         if name in active and uuid:
-            yield VolumeStep(VolumeAct.IDENTIFY, name, None, uuid, other=good)
+            members = told_members(seen.gluster_peers, peer)
+            yield VolumeStep(VolumeAct.IDENTIFY, name, None, uuid, other=good, members=members)
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

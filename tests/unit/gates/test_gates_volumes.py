@@ -153,7 +153,8 @@ def rejected(by: str, of: str) -> Callable[[Look], object]:
 WIPE = (
     "on {}: systemctl stop glusterd; mv /var/lib/glusterd /var/lib/glusterd.old; "
     "mkdir /var/lib/glusterd; cp /var/lib/glusterd.old/glusterd.info /var/lib/glusterd/; "
-    "systemctl start glusterd; gluster peer probe {}; systemctl restart glusterd"
+    "systemctl start glusterd; gluster peer probe {}; "
+    "until [ $(gluster pool list | wc -l) -gt {} ]; do sleep 1; done; systemctl restart glusterd"
 )
 PORT = "on {}: systemctl status glusterd; is port 24007 open between the nodes?"
 RESET = (
@@ -182,7 +183,7 @@ FAULTS: dict[str, tuple[Callable[[Look], object], Problem]] = {
         both(rejected("web1", "web2"), rejected("web3", "web2"), rejected("web2", "web1"),
              rejected("web2", "web3")),
         Problem("web2 is rejected by gluster's pool: its volume files differ, says web1 and web3",
-                "web2", WIPE.format("web2", "192.0.2.11")),
+                "web2", WIPE.format("web2", "192.0.2.11", 3)),
     ),
     "a node rejected, as one sees it": (
         rejected("web3", "web2"),
@@ -486,7 +487,7 @@ def test_who_is_rejected_and_who_is_away_have_each_their_own_way_out():
     by_node = {problem.node: problem for problem in verdict(look).problems}
 
     assert by_node.keys() == {"web2", "web3"}
-    assert by_node["web2"].remedy == WIPE.format("web2", "192.0.2.11")
+    assert by_node["web2"].remedy == WIPE.format("web2", "192.0.2.11", 4)
     assert by_node["web3"].remedy == PORT.format("web3")
 
 

@@ -37,7 +37,7 @@ REPLACE = replace(step(VolumeAct.REPLACE, SHARED, THREE), other=NEW)
 SHRINK = replace(step(VolumeAct.SHRINK, SHARED, NEW), copies=3)
 DETACH = step(VolumeAct.DETACH, None, "192.0.2.14")
 UUID = "2b1f8d52-6f4e-4d59-9d0a-3c7a1f5e9b10"
-IDENTIFY = replace(step(VolumeAct.IDENTIFY, None, UUID), other="192.0.2.11")
+IDENTIFY = replace(step(VolumeAct.IDENTIFY, None, UUID), other="192.0.2.11", members=3)
 STEPS = [PROBE, CREATE, SET, START, MOUNT, GROW, RESET, REPLACE, SHRINK, DETACH, IDENTIFY]
 OF_GLUSTER = [CREATE, SET, START, GROW]
 AND_WORDS = pytest.mark.parametrize("one", OF_GLUSTER, ids=lambda one: one.act.value)
@@ -127,18 +127,41 @@ def test_gluster_is_asked_in_its_own_words_and_asks_nothing_back(node, gluster, 
     assert waits(node) == 0
 
 
+LEARNT = "<volume> <hostname>192.0.2.11</hostname></hostnames><connected>1</connected><state>3<"
+INFO = f"{places.GLUSTERD}/glusterd.info"
+
+
+def learning(after: int) -> str:
+    """Answer as a glusterd that knows itself only, and two more when asked more often than that."""
+    times = 'grep -c "gluster pool" "${0%/*}/../.ran"'
+    return (
+        f'case "$*" in "pool list") set --; [ $({times}) -le {after} ] || set -- web1 web2; '
+        f"printf '%s\\n' UUID localhost \"$@\" ;; *) echo '{LEARNT}' ;; esac"
+    )
+
+
 def test_a_fresh_glusterd_gets_the_id_that_others_know(node, gluster):
-    info = f"{places.GLUSTERD}/glusterd.info"
-    node.write(info, "UUID=11111111-2222-3333-4444-555555555555\noperating-version=100000\n")
-    answer = "<volume> <hostname>192.0.2.11</hostname></hostnames><connected>1</connected><state>3<"
-    gluster(f"echo '{answer}'")
+    node.write(INFO, "UUID=11111111-2222-3333-4444-555555555555\noperating-version=100000\n")
+    gluster(learning(after=2))
 
     ran = node.run(command(IDENTIFY))
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert node.path(info).read_text() == f"UUID={UUID}\noperating-version=100000\n"
+    assert node.path(INFO).read_text() == f"UUID={UUID}\noperating-version=100000\n"
     calls = [line for line in node.ran if line.startswith("systemctl")]
     assert calls == [f"systemctl {verb} glusterd" for verb in ("start", "stop", "start", "restart")]
+
+
+def test_a_fresh_glusterd_is_not_restarted_before_it_knows_all_peers(node, gluster):
+    node.write(INFO, "UUID=\n")
+    gluster(learning(after=999))
+
+    ran = node.run(command(IDENTIFY))
+
+    said = "it is not told of all peers by 192.0.2.11: gluster pool list\n"
+    assert (ran.returncode, ran.stderr) == (1, said)
+    assert "systemctl restart glusterd" not in node.ran
+    assert waits(node) == 60
 
 
 def test_a_node_that_is_still_in_a_pool_keeps_its_copy(node, gluster):

@@ -428,7 +428,7 @@ def test_a_fresh_machine_gets_the_id_that_others_know_and_a_new_copy():
         ("reset", "web1", THREE),
         ("mount", "web3", "shared"),
     ]
-    assert planned.steps[0].other == "192.0.2.11"
+    assert (planned.steps[0].other, planned.steps[0].members) == ("192.0.2.11", 3)
     assert planned.grows
 
 
