@@ -31,7 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == here and item.path.stem != "test_rows":
             item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
