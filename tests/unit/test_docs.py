@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
@@ -263,6 +264,7 @@ def test_the_docs_have_commands() -> None:
     assert {"./scripts/demo", "./scripts/test"} <= set(commands("README.md"))
     assert any("cluster.py" in command for command in commands("README.md"))
     assert any("status.py" in command for command in commands("README.md"))
+    assert {"tests/changes", "tests/upgrades", "tests/matrix", "tests/benchmarks"} == {*MEASURING}
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
@@ -279,6 +281,16 @@ def test_every_command_in_the_docs_exists(page: str, command: str) -> None:
         files = [word for word in arguments if word.endswith(".py")]
         assert files
         assert not [file for file in files if not (ROOT / file).is_file()]
+
+
+MEASURING = re.findall(r"pytest (tests/\w+) -s", read("tox.ini"))
+
+
+@pytest.mark.parametrize("folder", MEASURING)
+def test_what_is_measured_outside_of_ci_can_be_collected(folder: str) -> None:
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", folder]
+    ran = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
 def tox_environments() -> set[str]:
