@@ -177,8 +177,11 @@ class TearingDown:
         return said
 
     def _prove(self) -> None:
-        """See that the others are well: what is wrong with the node itself is no news."""
-        _, verdicts = self.judged(SIGHTS.of_all(self.hosts))
+        """See that the others are well: what is wrong with the node itself is no news.
+
+        All are looked at anew: what one of them saw before knows of the node's copy.
+        """
+        _, verdicts = self.judged(look_at_all(self.hosts))
         known = left_out(verdicts) | self._its_copies(verdicts)
         gates = Gates(self.ready, self.hosts, self.patience_s, known)
         view, verdicts = gates.ask({self.node}, None)
