@@ -154,10 +154,11 @@ class Site:
     @contextmanager
     def well(self, described: str = "") -> Iterator[Site]:
         """Have it as described and healthy, whatever harm was done to it before."""
-        self.heal()  # a change wants a cluster that is well
-        if self.described != described:
+        if self.described == described:
+            self.heal()
+        else:
             self.described = described
-            self.deploy()
+            self._begin_anew()
         yield self
 
     def powered(self) -> Sequence[str]:
@@ -180,12 +181,23 @@ class Site:
 
     def heal(self) -> None:
         """Power on what is off, and deploy unless the cluster is well."""
+        self._power_on()
+        if not self.status()["healthy"]:
+            self.deploy()
+
+    def _begin_anew(self) -> None:
+        """Deploy to nodes none of which serves: no node waits for another to be proven well."""
+        self._power_on()
+        with ThreadPoolExecutor() as pool:
+            stop = "! systemctl -q is-active keepalived || systemctl stop keepalived"
+            list(pool.map(lambda node: self.lab.run(node.name, stop), self.lab.nodes))
+        self.deploy()
+
+    def _power_on(self) -> None:
         powered = self.powered()
         for node in self.lab.nodes:
             if node.name not in powered:
                 self.lab.power_on(node.name)
-        if not self.status()["healthy"]:
-            self.deploy()
 
 
 def _lay_out(folder: Path, project: Path | None) -> None:
