@@ -112,7 +112,7 @@ def _steady_load(site: Site) -> Load:
         f"http://{VIP}",
         sessions=SESSIONS,
         probe_interval=0.04,
-        session_seconds=20,
+        session_seconds=10,
         most_s=RUNS_WITHIN_S + 60,
     )
 
