@@ -12,13 +12,15 @@ _TRIES = 60
 """How often gluster is asked again, a second apart, while it is busy with another transaction."""
 
 # A pool of several glusterds is slow to agree: a new peer, or one whose daemon has just started, is
-# refused for some seconds. Everything else that gluster refuses, it refuses for good.
+# refused for some seconds. So is a heal, until the daemon that does it runs at every copy. Everything
+# else that gluster refuses, it refuses for good.
 _GLUSTER = (
     "gluster_() { tries=0; while :; do "
     'said=$(timeout 150 gluster --mode=script "$@" 2>&1); code=$?; tries=$((tries + 1)); '
     "[ $code -ne 0 ] && [ $tries -lt " + str(_TRIES) + " ] || break; case $said in "
     "*'nother transaction'* | *'ocking failed'* | *'Peer in Cluster'* | *'gluster daemon is op'* | "
-    "*'ot all peers are'* | *'not connected'*) sleep 1 ;; *) break ;; esac; done; "
+    "*'ot all peers are'* | *'not connected'* | *'aunching heal operation'*) sleep 1 ;; "
+    "*) break ;; esac; done; "
     '[ $code -eq 0 ] || { printf \'gluster %s: %s\\n\' "$*" "${said:-no answer in 150 s}" '
     ">&2; exit 1; }; }; "
 )

@@ -151,26 +151,51 @@ def test_its_own_keepalived_runs_as_it_did(bare):
 APT = """
 case "$*" in
 *autoremove*) echo 'Remv orphan [1]' ;;
-*'purge --auto-remove'*) printf 'Purg %s [1]\\n' keepalived ipvsadm libnl orphan bash ;;
+*'purge --auto-remove'*psmisc+) printf 'Purg %s [1]\\n' keepalived ipvsadm libnl orphan bash ;;
+*'purge --auto-remove'*) printf 'Purg %s [1]\\n' keepalived ipvsadm libnl orphan bash psmisc ;;
 *purge*) printf 'Purg %s [1]\\n' keepalived ipvsadm libnl $MORE ;;
 esac
 """
 DPKG = """
-case $* in *keepalived | *ipvsadm) printf installed ;; esac
+case $* in
+*Recommends*tool) echo '$RECOMMENDS, ' ;;
+*Status-Status*Package*) printf 'installed %s\\n' bash libc6 keepalived ipvsadm libnl psmisc tool ;;
+*keepalived | *ipvsadm) printf installed ;;
+esac
 """
 
 
-def asked(node: Node, before: str, more: str = "") -> str:
+def asked(node: Node, before: str, more: str = "", recommends: str = "") -> str:
     node.write(f"{BEFORE}/packages", before)
     node.program("apt-get", APT.replace("$MORE", more))
-    node.program("dpkg-query", DPKG)
+    node.program("dpkg-query", DPKG.replace("$RECOMMENDS", recommends))
     ran = node.run(shell_teardown.to_purge(("keepalived", "ipvsadm")))
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 
 
 def test_what_came_goes_with_what_it_brought(bare):
-    assert asked(bare, INSTALLED) == "purge keepalived ipvsadm libnl"
+    assert asked(bare, INSTALLED) == "purge keepalived ipvsadm libnl psmisc"
+
+
+def test_what_was_there_before_keeps_nothing_by_recommending_it(bare):
+    asked(bare, INSTALLED)
+
+    asks = [each for each in bare.ran if each.startswith("apt-get")]
+    assert asks
+    assert all("AutoRemove::RecommendsImportant=false" in each for each in asks)
+
+
+@pytest.mark.parametrize("recommends", ["psmisc", "x, lsof | psmisc (>= 23)", "x (>= 1), psmisc:any"])
+def test_what_came_since_keeps_what_it_recommends(bare, recommends):
+    assert asked(bare, INSTALLED, recommends=recommends) == "purge keepalived ipvsadm libnl"
+
+
+@pytest.mark.parametrize("recommends", ["", "psmisc-extra", "lib.*"])
+def test_it_keeps_nothing_else(bare, recommends):
+    said = asked(bare, INSTALLED, recommends=recommends)
+
+    assert said == "purge keepalived ipvsadm libnl psmisc"
 
 
 def test_what_was_there_before_stays(bare):

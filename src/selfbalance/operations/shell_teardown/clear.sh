@@ -24,7 +24,7 @@ for folder in {{ own_folders }}; do
 done
 # What glusterd has written itself, dpkg leaves.
 ! grep -qs . "$before/packages" || grep -qx 'glusterfs-server installed' "$before/packages" ||
-    rm -rf /var/lib/glusterd /etc/glusterfs /var/log/glusterfs /run/gluster
+    rm -rf /var/lib/glusterd /etc/glusterfs /var/log/glusterfs /run/gluster /run/glusterd.socket
 {% endif %}
 systemctl daemon-reload
 systemctl reset-failed keepalived.service selfbalance-watch.service selfbalance-vip.service 2>/dev/null
