@@ -24,7 +24,8 @@ find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /
     -o -path /lib/modules -o -path /usr/lib/modules \) -prune \
     -o -printf '%y %m %u:%g %p %l\n' | sort
 section etc
-find /etc /usr/local -xdev -type f ! -name ld.so.cache ! -path '/etc/*-' -exec sha256sum {} + | sort -k 2
+find /etc /usr/local -xdev -type f ! -name ld.so.cache ! -path '/etc/*-' -exec sha256sum {} + |
+    sort -k 2
 section logs
 find /var/log -printf '%p\n' | grep -v -e log/apt/ -e log/dpkg.log -e log/journal | sort
 section run
@@ -57,8 +58,8 @@ ip netns list
 """
 """What changes by itself is left out: caches, contents of logs, what apt and dpkg keep.
 
-So do /etc/passwd- and its like, in which useradd and userdel keep the file before their last change,
-and adduser's lock: glusterfs-server has a user of its own, made and removed by its scripts.
+So are /etc/passwd- and its like, where useradd and userdel keep what was there before their last
+change, and adduser's lock: glusterfs-server's scripts make a user, and remove it.
 """
 
 

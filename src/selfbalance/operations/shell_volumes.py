@@ -12,8 +12,8 @@ _TRIES = 60
 """How often gluster is asked again, a second apart, while it is busy with another transaction."""
 
 # A pool of several glusterds is slow to agree: a new peer, or one whose daemon has just started, is
-# refused for some seconds. So is a heal, until the daemon that does it runs at every copy. Everything
-# else that gluster refuses, it refuses for good.
+# refused for some seconds. So is a heal, until the daemon that does it runs at every copy. What
+# gluster refuses besides, it refuses for good.
 _GLUSTER = (
     "gluster_() { tries=0; while :; do "
     'said=$(timeout 150 gluster --mode=script "$@" 2>&1); code=$?; tries=$((tries + 1)); '

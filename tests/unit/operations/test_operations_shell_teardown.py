@@ -186,7 +186,9 @@ def test_what_was_there_before_keeps_nothing_by_recommending_it(bare):
     assert all("AutoRemove::RecommendsImportant=false" in each for each in asks)
 
 
-@pytest.mark.parametrize("recommends", ["psmisc", "x, lsof | psmisc (>= 23)", "x (>= 1), psmisc:any"])
+@pytest.mark.parametrize(
+    "recommends", ["psmisc", "x, lsof | psmisc (>= 23)", "x (>= 1), psmisc:any"]
+)
 def test_what_came_since_keeps_what_it_recommends(bare, recommends):
     assert asked(bare, INSTALLED, recommends=recommends) == "purge keepalived ipvsadm libnl"
 
