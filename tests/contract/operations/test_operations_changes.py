@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from test_operations_cluster import HTTPS, NAMES, recalmed
 
@@ -141,7 +143,9 @@ def test_a_secret_changes_on_all_peers_in_one_moment(deployed):
 
     assert run.status == 0, run.said
     assert "keepalived: reload web1 and reload web2 and reload web3 at the same second" in run.err
-    assert "clocks of web1 web2 web3 differ by 40" in run.err
+    differ = re.search(r"clocks of web1 web2 web3 differ by (\d+) ms at most", run.err)
+    assert differ
+    assert 39_000 <= int(differ[1]) <= 41_000  # To compare takes a while where others work, too.
     assert sorted(run.did("moment")) == NAMES
     assert run.did("activate") == []
     at = {
