@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from selfbalance.desired import (
     WRITTEN_BY,
@@ -42,59 +42,51 @@ def observation_script(cluster: Cluster, desired: DesiredNode) -> str:
         *([f"wrapped={desired.wrapped}"] if desired.tunnelled else []),
         *(f"real={name}={each}" for name, some in desired.tunnelled.items() for each in some),
     ]
-    return (
-        _environment()
-        .from_string(_text("observe.sh"))
-        .render(
-            packages=_words(desired.packages),
-            files=_words(managed),
-            sysctls=_words(f"/proc/sys/{name.replace('.', '/')}" for name in desired.sysctls),
-            modules=_words(desired.modules),
-            # What a former description left there is nobody's business.
-            facts=places.FACTS if places.FACTS in managed else "/dev/null",
-            marks=places.MARKS if places.MARKS in managed else "/dev/null",
-            interface=shlex.quote(desired.interface),
-            unwrapping=_words(desired.unwrapping),
-            vrrp=desired.director,
-            units=_words(desired.units),
-            demotion=places.DEMOTION,
-            drained=places.DRAINED,
-            upgrade=places.UPGRADE,
-            config=places.CONFIG,
-            kept=places.KEPT,
-            ports="|".join(f"{port:04X}" for port in sorted({s.port for s in desired.services})),
-            adopting=places.ADOPTING,
-            adopted=places.ADOPTED,
-            written_by=WRITTEN_BY,
-            own_sysctls=places.SYSCTLS,
-            taken_over=shlex.quote(taken_over(desired)),
-            drop_in=places.DROP_IN,
-            dumps=places.DUMPS,
-            json_signal=places.JSON_SIGNAL,
-            unpacked=places.UNPACKED,
-            apart=desired.apart,
-            namespace=places.NAMESPACE.rpartition("/")[2],
-            claims=_words(claims),
-            name=node.name,
-            volumes=desired.volumes,
-            glusterd=places.GLUSTERD,
-            canary_s=CANARY_S,
-            perl=_text("claims.pl").rstrip(),
-        )
+    return _template("observe.sh").render(
+        packages=_words(desired.packages),
+        files=_words(managed),
+        sysctls=_words(f"/proc/sys/{name.replace('.', '/')}" for name in desired.sysctls),
+        modules=_words(desired.modules),
+        # What a former description left there is nobody's business.
+        facts=places.FACTS if places.FACTS in managed else "/dev/null",
+        marks=places.MARKS if places.MARKS in managed else "/dev/null",
+        interface=shlex.quote(desired.interface),
+        unwrapping=_words(desired.unwrapping),
+        vrrp=desired.director,
+        units=_words(desired.units),
+        demotion=places.DEMOTION,
+        drained=places.DRAINED,
+        upgrade=places.UPGRADE,
+        config=places.CONFIG,
+        kept=places.KEPT,
+        ports="|".join(f"{port:04X}" for port in sorted({s.port for s in desired.services})),
+        adopting=places.ADOPTING,
+        adopted=places.ADOPTED,
+        written_by=WRITTEN_BY,
+        own_sysctls=places.SYSCTLS,
+        taken_over=shlex.quote(taken_over(desired)),
+        drop_in=places.DROP_IN,
+        dumps=places.DUMPS,
+        json_signal=places.JSON_SIGNAL,
+        unpacked=places.UNPACKED,
+        apart=desired.apart,
+        namespace=places.NAMESPACE.rpartition("/")[2],
+        claims=_words(claims),
+        name=node.name,
+        volumes=desired.volumes,
+        glusterd=places.GLUSTERD,
+        canary_s=CANARY_S,
+        perl=_text("claims.pl").rstrip(),
     )
 
 
 def volumes_script(volumes: Iterable[DesiredVolume]) -> str:
     """Return a script that reports what gluster says of these volumes; for one node at a time."""
-    return (
-        _environment()
-        .from_string(_text("observe_volumes.sh"))
-        .render(
-            volumes=_words(volume.name for volume in volumes),
-            unanswered=UNANSWERED,
-            status_s=STATUS_S,
-            heal_s=HEAL_S,
-        )
+    return _template("observe_volumes.sh").render(
+        volumes=_words(volume.name for volume in volumes),
+        unanswered=UNANSWERED,
+        status_s=STATUS_S,
+        heal_s=HEAL_S,
     )
 
 
@@ -103,10 +95,12 @@ def _words(values: Iterable[str]) -> str:
 
 
 @cache
-def _text(name: str) -> str:
-    return files("selfbalance.observed").joinpath(name).read_text(encoding="utf-8")
+def _template(name: str) -> Template:
+    """Compile a script once: every look at every node fills it in."""
+    environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - shell, not HTML
+    return environment.from_string(_text(name))
 
 
 @cache
-def _environment() -> Environment:
-    return Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - shell, not HTML
+def _text(name: str) -> str:
+    return files("selfbalance.observed").joinpath(name).read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 """pyinfra's command line, ready at once: a process that has imported it, and forks for each run.
 
-To import it takes longer than most runs, and there are hundreds. A program: with a path as argument
-it makes a Unix socket there, says that it is ready, takes runs, and ends with its standard input.
+To import it, and to compile templates, takes longer than most runs, and there are hundreds. A
+program: with a path as argument it makes a Unix socket there, says that it is ready, takes runs,
+and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -67,8 +68,7 @@ def _serve(place: str) -> None:
     from gevent.monkey import get_original
     from pyinfra_cli.main import main
 
-    import selfbalance.deploys  # noqa: F401
-
+    _warm_up()
     # gevent must not have begun when a run is forked off: nothing of it is used here.
     fork, wait = get_original("os", ["fork", "waitpid"])
     select, original_socket = get_original("select", "select"), get_original("socket", "socket")
@@ -95,6 +95,28 @@ def _serve(place: str) -> None:
     code = os.waitstatus_to_exitcode(wait(run_pid, 0)[1])
     connection.sendall(f"{code}\n".encode())
     os._exit(0)
+
+
+def _warm_up() -> None:
+    """Have at hand what every run imports and compiles: nothing of a run's own follows from it."""
+    import hypothesis  # noqa: F401 - the nodes' connector makes theirs by it
+    from pyinfra.api.connectors import get_all_connectors
+
+    import selfbalance.deploys  # noqa: F401
+    from selfbalance import Cluster, Node, Service, Vip
+    from selfbalance.deployment import deployment
+    from selfbalance.observed import observation_script
+
+    get_all_connectors()
+    cluster = Cluster(
+        name="any",
+        interface="eth0",
+        nodes=[Node(name="web1", address="192.0.2.11"), Node(name="web2", address="192.0.2.12")],
+        vips=[Vip(address="192.0.2.10")],
+        services=[Service(name="http", port=80)],
+    )
+    for want in deployment(cluster, "here", Path.cwd()).desired.values():
+        observation_script(cluster, want)
 
 
 def _become(
