@@ -93,8 +93,8 @@ def _remedy(view: View, name: str, by: list[str]) -> str:
             f"on {name}: systemctl stop glusterd; mv {folder} {folder}.old; mkdir {folder}; "
             f"cp {folder}.old/glusterd.info {folder}/; systemctl start glusterd; "
             f"gluster peer probe {pool[seen.name]}; "
-            f"until [ $(gluster pool list | wc -l) -gt {members} ]; do sleep 1; done; "
-            "systemctl restart glusterd"
+            f"timeout 60 sh -c 'until [ $(gluster pool list | wc -l) -gt {members} ]; "
+            "do sleep 1; done' && systemctl restart glusterd"
         )
     return f"on {name}: systemctl status glusterd; is port 24007 open between the nodes?"
 

@@ -154,7 +154,8 @@ WIPE = (
     "on {}: systemctl stop glusterd; mv /var/lib/glusterd /var/lib/glusterd.old; "
     "mkdir /var/lib/glusterd; cp /var/lib/glusterd.old/glusterd.info /var/lib/glusterd/; "
     "systemctl start glusterd; gluster peer probe {}; "
-    "until [ $(gluster pool list | wc -l) -gt {} ]; do sleep 1; done; systemctl restart glusterd"
+    "timeout 60 sh -c 'until [ $(gluster pool list | wc -l) -gt {} ]; do sleep 1; done' "
+    "&& systemctl restart glusterd"
 )
 PORT = "on {}: systemctl status glusterd; is port 24007 open between the nodes?"
 RESET = (
