@@ -14,6 +14,7 @@ from selfbalance import Cluster, Node, Service, Vip, VrrpOptions
 from selfbalance.deployment import Deployment, deployment
 from selfbalance.errors import DescriptionError, ObservationError, PluginError, SelfbalanceError
 from selfbalance.inventory import DATA_KEY, hosts
+from selfbalance.loading import FOLDER
 from selfbalance.observed import ClusterState, NodeState, Unobserved
 from selfbalance.plugins import Facts, Scheduler, hook
 
@@ -151,7 +152,8 @@ def test_a_secret_of_no_use_is_refused_before_anything_is_made(tmp_path):
     assert "sesame" not in said
 
 
-def test_hosts_are_the_nodes_with_one_deployment_and_the_callers_data():
+def test_hosts_are_the_nodes_with_one_deployment_and_the_callers_data(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER, str(tmp_path))  # Beside this file is no folder of plugins.
     group = hosts(code(), ssh_user="root", _sudo=True)
 
     assert [name for name, _ in group] == ["web1", "web2"]

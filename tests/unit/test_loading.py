@@ -237,10 +237,11 @@ def test_an_entry_point_that_is_no_module_says_what_it_should_be(site, package):
     )
 
 
-def test_a_module_that_the_inventory_names_is_used(site, tmp_path):
+def test_a_module_that_the_inventory_names_is_used(site, monkeypatch):
     write(site, "twos.py", TWOS)
     (module,) = plugins_from_outside(site / "inventories")
-    (site / "plugins" / "twos.py").unlink()
+    (site / "none").mkdir()
+    monkeypatch.setenv(FOLDER, str(site / "none"))
     cluster = Cluster(
         name="web",
         interface="eth0",
