@@ -115,7 +115,7 @@ def _warm_up() -> None:
         vips=[Vip(address="192.0.2.10")],
         services=[Service(name="http", port=80)],
     )
-    for want in deployment(cluster, "here", Path.cwd()).desired.values():
+    for want in deployment(cluster, "here", Path(__file__).parent).desired.values():
         observation_script(cluster, want)
 
 

@@ -223,6 +223,8 @@ BUSY = [
     "Connection failed. Please check if gluster daemon is operational.",
     "volume add-brick: failed: Not all peers are in connected state",
     "volume set: failed: Commit failed on 192.0.2.13. Peer is not connected",
+    "Launching heal operation to perform full self heal on volume shared has been unsuccessful: "
+    "Commit failed on 192.0.2.13. Please check log file for details.",
 ]
 
 
